@@ -1,0 +1,34 @@
+//! A decision whose tag is carried by one of its events.
+
+use mainspring_domain::{Decision, decide};
+use mainspring_event::{Event, Tagged};
+use mainspring_store::{MemoryStore, Store};
+
+#[derive(serde::Serialize, serde::Deserialize, Event)]
+#[event(crate = mainspring_event)]
+struct Enrolled {
+    #[tag]
+    course: String,
+}
+
+#[derive(Tagged)]
+#[event(crate = mainspring_event)]
+struct Enrol {
+    #[tag]
+    course: String,
+}
+
+impl Decision for Enrol {
+    const CATEGORY: &'static str = "enrolment";
+    type State = ();
+    type Event = Enrolled;
+    type Error = std::convert::Infallible;
+    fn evolve(&self, (): &mut (), _: &Enrolled) {}
+    fn decide(&self, (): &()) -> Result<Vec<Enrolled>, Self::Error> {
+        Ok(vec![])
+    }
+}
+
+fn main() {
+    let _ = decide(&Store::new(MemoryStore::new()), &Enrol { course: "rust".into() });
+}
