@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use mainspring_event::{EventRef, EventTypeName, NewEvent, StreamName, Version};
+use mainspring_event::{Category, EventRef, EventTypeName, NewEvent, StreamName, Version};
 use mainspring_store::{
     Append, AppendError, BoxError, EventBatch, Expected, Query, Read, Retained, Retention, Store, StreamChange,
 };
@@ -164,8 +164,10 @@ impl<D: Decider> Snapshotter<D> {
         snapshot.schema_version = self.version;
         let mut append = Append::new([snapshot]).expect(stream.clone(), Expected::Exactly(basis.head));
         if basis.head == Version::NONE {
+            // One rule for all snapshots, so that a store does not hold one for each stream.
             let retention = Retention { max_count: Some(1), ..Retention::default() };
-            append = append.change(StreamChange::Retain { target: Retained::Stream(stream), retention });
+            let snapshots = Category::new(stream.category()).map_err(BoxError::from)?;
+            append = append.change(StreamChange::Retain { target: Retained::Category(snapshots), retention });
         }
         match store.append(append).await {
             Ok(_) => Ok(()),
