@@ -1,0 +1,87 @@
+//! `cargo xtask ci`: everything that has to hold before a change goes in. Every step runs, whatever came of those before.
+
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result};
+
+use crate::{cargo, test, tidy};
+
+/// What became of one step.
+struct Outcome {
+    name: &'static str,
+    green: bool,
+    took: Duration,
+}
+
+/// Runs all steps, the cheap ones first; `true` when every one of them is green.
+pub(crate) fn run() -> Result<bool> {
+    let mut tests = None;
+    let outcomes = [
+        step("fmt", || cargo_is_green(&["fmt", "--all", "--check"], &[])),
+        step("tidy", tidy::run),
+        step("clippy", || {
+            let args = ["clippy", "--workspace", "--all-targets", "--keep-going", "--", "-D", "warnings"];
+            cargo_is_green(&args, &[])
+        }),
+        step("rustdoc", || {
+            cargo_is_green(&["doc", "--workspace", "--no-deps", "--keep-going"], &[("RUSTDOCFLAGS", "-D warnings")])
+        }),
+        step("test", || Ok(tests.insert(test::run(&test::Args::default())?).is_green())),
+    ];
+    println!();
+    for outcome in &outcomes {
+        println!("{outcome}");
+    }
+    // The counts come last, where a reader of a long log looks first.
+    if let Some(tests) = tests {
+        println!("{tests}");
+    }
+    Ok(outcomes.iter().all(|outcome| outcome.green))
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = if self.green { "ok" } else { "FAILED" };
+        write!(f, "{:<8} {word:<6} {:>7.1} s", self.name, self.took.as_secs_f64())
+    }
+}
+
+/// Runs one step; an error of ours fails the step and not the run, so that it never hides the steps that follow.
+fn step(name: &'static str, work: impl FnOnce() -> Result<bool>) -> Outcome {
+    println!("\n==> {name}");
+    let start = Instant::now();
+    let green = work().unwrap_or_else(|error| {
+        println!("error: {error:#}");
+        false
+    });
+    let outcome = Outcome { name, green, took: start.elapsed() };
+    println!("<== {outcome}");
+    outcome
+}
+
+fn cargo_is_green(args: &[&str], env: &[(&str, &str)]) -> Result<bool> {
+    println!("cargo {}", args.join(" "));
+    let status = cargo::command(args).envs(env.iter().copied()).status().context("cannot start cargo")?;
+    Ok(status.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_fails_the_step_and_no_more() {
+        assert!(step("good", || Ok(true)).green);
+        assert!(!step("bad", || Ok(false)).green);
+        assert!(!step("broken", || anyhow::bail!("no cargo here")).green);
+    }
+
+    #[test]
+    fn an_outcome_is_one_aligned_line() {
+        let outcome = Outcome { name: "clippy", green: false, took: Duration::from_millis(12_340) };
+        assert_eq!(outcome.to_string(), "clippy   FAILED    12.3 s");
+    }
+}

@@ -1,0 +1,38 @@
+//! `cargo xtask`: the chores of this workspace, in Rust so that they are the same on every machine and in CI.
+
+mod cargo;
+mod ci;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// The chores of the Mainspring workspace.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Run every test, doctests included, and end with the counts.
+    Test(test::Args),
+    /// Run everything that CI runs: fmt, tidy, clippy, rustdoc, tests.
+    Ci,
+    /// Check the layering of the crates and the habits that no compiler checks.
+    Tidy,
+}
+
+fn main() -> Result<ExitCode> {
+    let green = match Args::parse().chore {
+        Chore::Test(args) => test::run_and_report(&args)?,
+        Chore::Ci => ci::run()?,
+        Chore::Tidy => tidy::run()?,
+    };
+    Ok(if green { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

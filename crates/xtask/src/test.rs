@@ -1,0 +1,121 @@
+//! `cargo xtask test`: every test of the workspace through `cargo test`, with the counts of the whole run at the end.
+
+mod tally;
+
+use std::{
+    io::{self, BufRead, BufReader, Write},
+    process::ExitStatus,
+};
+
+use anyhow::{Context, Result};
+
+use crate::cargo;
+pub(crate) use tally::Tally;
+
+/// What to test.
+#[derive(clap::Args, Default)]
+pub(crate) struct Args {
+    /// Passed to `cargo test`: `-p mainspring-store`, `--doc`, a part of a test's name; all tests when absent.
+    // A `--` and what follows it end up here, too, unless the `--` comes first.
+    #[arg(allow_hyphen_values = true, value_name = "CARGO ARGUMENT")]
+    cargo: Vec<String>,
+    /// Passed to the test programs: `--nocapture`, `--exact`.
+    #[arg(last = true, value_name = "TEST ARGUMENT")]
+    program: Vec<String>,
+}
+
+/// Runs the tests and prints the counts as the last line; `true` when they are green.
+pub(crate) fn run_and_report(args: &Args) -> Result<bool> {
+    let tally = run(args)?;
+    println!("\n{tally}");
+    Ok(tally.is_green())
+}
+
+/// Runs the tests, showing their output as it comes.
+pub(crate) fn run(args: &Args) -> Result<Tally> {
+    let mut tally = Tally::default();
+    if args.names_packages() {
+        let status = cargo_test(args, &[], &mut tally)?;
+        tally.finished(status.success(), "the selected tests");
+        return Ok(tally);
+    }
+    let status = cargo_test(args, &["--workspace"], &mut tally)?;
+    if tally.ran_nothing() && tally.could_not_compile() {
+        // Cargo runs nothing at all when anything does not compile. One broken crate must not hide the other results.
+        println!("\nSomething does not compile; the crates are tested one by one.");
+        for package in cargo::metadata()?.packages {
+            let mut own = Tally::default();
+            let status = cargo_test(args, &["-p", &package.name], &mut own)?;
+            own.finished(status.success(), &format!("`-p {}`", package.name));
+            tally.add(own);
+        }
+    }
+    tally.finished(status.success(), "the workspace");
+    Ok(tally)
+}
+
+impl Args {
+    /// What to pass to `cargo test`.
+    fn all(&self) -> impl Iterator<Item = &str> {
+        let separator = if self.program.is_empty() { None } else { Some("--") };
+        self.cargo.iter().map(String::as_str).chain(separator).chain(self.program.iter().map(String::as_str))
+    }
+
+    /// Whether the caller chose packages, so that we must not choose all of them.
+    fn names_packages(&self) -> bool {
+        let chooses = |arg: &str| arg.starts_with("-p") || arg.starts_with("--package") || arg == "--workspace";
+        self.all().take_while(|&arg| arg != "--").any(chooses)
+    }
+}
+
+/// One call of `cargo test`. Both outputs go through one pipe, so that cargo's words about a test program stay next to
+/// those of the program.
+fn cargo_test(args: &Args, scope: &[&str], tally: &mut Tally) -> Result<ExitStatus> {
+    let (reader, writer) = io::pipe()?;
+    let mut child = cargo::command(&["test", "--no-fail-fast"])
+        .args(scope)
+        .args(args.all())
+        .stdout(writer.try_clone()?)
+        .stderr(writer)
+        .spawn()
+        .context("cannot start `cargo test`")?;
+    let mut output = BufReader::new(reader);
+    let mut line = Vec::new();
+    while output.read_until(b'\n', &mut line)? > 0 {
+        io::stdout().write_all(&line)?;
+        tally.line(String::from_utf8_lossy(&line).trim_end());
+        line.clear();
+    }
+    child.wait().context("cannot learn how `cargo test` ended")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[track_caller]
+    fn check(line: &str, expected: &str, names_packages: bool) {
+        let args = Line::parse_from(line.split_whitespace()).args;
+        assert_eq!(args.all().collect::<Vec<_>>().join(" "), expected);
+        assert_eq!(args.names_packages(), names_packages);
+    }
+
+    #[test]
+    fn arguments_reach_cargo_and_the_test_programs() {
+        check("test", "", false);
+        check("test --doc atomic", "--doc atomic", false);
+        check("test -p mainspring-store", "-p mainspring-store", true);
+        check("test --package=mainspring-store", "--package=mainspring-store", true);
+        check("test -- --nocapture", "-- --nocapture", false);
+        check("test atomic -- --exact -p", "atomic -- --exact -p", false);
+        check("test -p x name -- --exact", "-p x name -- --exact", true);
+    }
+}
