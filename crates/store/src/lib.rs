@@ -17,7 +17,7 @@ mod store;
 
 pub use append::{Append, AppendError, Appended, Check, Conflict, Expected, Written};
 pub use batch::EventBatch;
-pub use change::{Retention, Retained, StreamChange};
+pub use change::{Retained, Retention, StreamChange};
 pub use clock::{Clock, SystemClock};
 pub use info::{Capabilities, Checkpoint, CheckpointError, Info, Limits, Lineage, StoreId};
 pub use memory::MemoryStore;

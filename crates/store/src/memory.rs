@@ -14,8 +14,8 @@ use mainspring_event::{Position, StoredEvent};
 use tokio::sync::watch;
 
 use crate::{
-    Append, AppendError, Appended, BatchStream, Capabilities, Clock, EventStore, Info, Limits, Lineage, Read, ReadError,
-    Restore, RestoreError, StoreId, SystemClock,
+    Append, AppendError, Appended, BatchStream, Capabilities, Clock, EventStore, Info, Limits, Lineage, Read,
+    ReadError, Restore, RestoreError, StoreId, SystemClock,
 };
 use state::State;
 

@@ -105,12 +105,10 @@ impl Cursor {
                 return Err(ReadError::BeyondHead { position, head: state.head() });
             }
             ReadFrom::After(position) => position,
-            ReadFrom::Version(version) => {
-                next_to(&state, backwards, |record| {
-                    self.read.query.single_stream() == Some(&record.event.event.stream)
-                        && if backwards { record.event.version <= version } else { record.event.version >= version }
-                })
-            }
+            ReadFrom::Version(version) => next_to(&state, backwards, |record| {
+                self.read.query.single_stream() == Some(&record.event.event.stream)
+                    && if backwards { record.event.version <= version } else { record.event.version >= version }
+            }),
             ReadFrom::Time(time) => next_to(&state, backwards, |record| {
                 if backwards { record.event.recorded <= time } else { record.event.recorded >= time }
             }),

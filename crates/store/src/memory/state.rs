@@ -6,7 +6,9 @@ use std::{
 };
 
 use jiff::Timestamp;
-use mainspring_event::{Category, EventId, EventRef, MetadataRef, NewEvent, Position, StoredEvent, StreamName, Version};
+use mainspring_event::{
+    Category, EventId, EventRef, MetadataRef, NewEvent, Position, StoredEvent, StreamName, Version,
+};
 
 use crate::{
     Append, AppendError, Appended, Check, Conflict, Query, ReadError, RestoreError, Retained, Retention, StreamChange,
@@ -78,19 +80,13 @@ impl State {
     }
 
     /// Refuses reads of a tombstoned stream, and of versions that are gone when `from` names one.
-    pub(super) fn readable(
-        &self,
-        stream: &StreamName,
-        from: Option<Version>,
-        now: Timestamp,
-    ) -> Result<(), ReadError> {
+    pub(super) fn readable(&self, stream: &StreamName, from: Option<Version>, now: Timestamp) -> Result<(), ReadError> {
         let Some(known) = self.streams.get(stream) else { return Ok(()) };
         if known.tombstoned {
             return Err(ReadError::Tombstoned { stream: stream.clone() });
         }
-        let retained = self.records.iter().find(|record| {
-            record.event.event.stream == *stream && self.is_retained(record, now)
-        });
+        let retained =
+            self.records.iter().find(|record| record.event.event.stream == *stream && self.is_retained(record, now));
         let first = retained.map_or(Version(known.head.0 + 1), |record| record.event.version);
         match from {
             Some(from) if from > Version::NONE && from < first => {

@@ -1,0 +1,409 @@
+//! The committer: the one place that writes the log. It decides, writes once, syncs once, and answers all.
+
+mod copy;
+mod decide;
+mod encode;
+mod roll;
+
+use std::{
+    io,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use mainspring_event::Position;
+use mainspring_store::{AppendError, Appended, StreamChange};
+use tokio::sync::oneshot;
+
+use crate::{
+    core::{Core, about},
+    disk::DiskFile,
+    format::{
+        manifest::Manifest,
+        segment::{SEGMENT_HEAD, log_name},
+        watermark,
+    },
+    index::MemoryIndex,
+    open::Guard,
+    prepare::Prepared,
+    queue::Pending,
+    scan::{Continuation, Scanner},
+    segment::{Segment, SegmentPlace},
+};
+use decide::Decision;
+pub(crate) use roll::{open_index, write_index};
+
+/// The log grows by zeros in pieces of at least this size …
+const LEAST_GROWTH: u64 = 1 << 20;
+
+/// … and at most this size.
+const MOST_GROWTH: u64 = 8 << 20;
+
+/// Syncs slower than this are not worth blocking a thread of the runtime for.
+const SLOW: Duration = Duration::from_micros(300);
+
+/// The state of the log's end.
+pub(crate) struct Committer {
+    core: Arc<Core>,
+    /// Segments are closed when they would exceed so many bytes.
+    segment_bytes: u64,
+    /// Nothing is done beside the committer, and nothing depends on how long it takes.
+    replayable: bool,
+    manifest: Manifest,
+    segment: Arc<Segment>,
+    file: Arc<dyn DiskFile>,
+    watermark: Arc<dyn DiskFile>,
+    /// Where the next write goes.
+    end: u64,
+    /// Length of the file; what lies between is zeros.
+    allocated: u64,
+    /// Everything in the log below here is synced.
+    synced: u64,
+    /// Checksum of the last frame, written or waiting.
+    previous: u32,
+    next_position: u64,
+    /// The last recorded time, which never runs backwards.
+    recorded: i64,
+    waiting: Waiting,
+    state: WriterState,
+    sealing: Option<JoinHandle<()>>,
+    /// A running mean of the time a sync takes.
+    sync_time: Duration,
+    /// Kept until the log is closed.
+    _guard: Guard,
+}
+
+/// Where a group is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CommitPlace {
+    /// By the caller that found the store idle.
+    Caller,
+    /// By a task, once it has gathered who else is there.
+    Task,
+    /// On a thread where blocking is welcome, because it may take long, once a task has gathered.
+    BlockingThread,
+}
+
+/// Where the log's end stands after opening.
+pub(crate) struct LogEnd {
+    pub(crate) segment: Arc<Segment>,
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) watermark: Arc<dyn DiskFile>,
+    pub(crate) manifest: Manifest,
+    pub(crate) continuation: Continuation,
+    pub(crate) recorded: i64,
+}
+
+/// What waits for the next sync.
+#[derive(Default)]
+struct Waiting {
+    frames: Vec<u8>,
+    answers: Vec<Answer>,
+    changes: Vec<StreamChange>,
+}
+
+/// An answer that is given when what it rests on is durable.
+struct Answer {
+    reply: oneshot::Sender<Result<Appended, AppendError>>,
+    result: Result<Appended, AppendError>,
+    /// Whether the append's own frame waits.
+    wrote: bool,
+}
+
+#[derive(Clone)]
+enum WriterState {
+    Open,
+    /// A sync failed, or what was written could not be cut off again: what the disk holds is unknown until recovery.
+    Poisoned(String),
+    Closed,
+}
+
+/// Why an append was not taken up at all.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum Refused {
+    #[error("the store takes no more events until it is reopened, because {0}")]
+    Poisoned(String),
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why something that was written is not known to be durable.
+#[derive(Debug)]
+enum FlushError {
+    /// It was cut off again: surely not written.
+    Cut(io::Error),
+    /// It may survive or not.
+    Unknown(io::Error),
+}
+
+impl Committer {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        segment_bytes: u64,
+        replayable: bool,
+        end: LogEnd,
+        guard: Guard,
+    ) -> io::Result<Self> {
+        let LogEnd { segment, file, watermark, manifest, continuation, recorded } = end;
+        Ok(Self {
+            synced: segment.base + continuation.offset,
+            allocated: file.size()?,
+            end: continuation.offset,
+            previous: continuation.previous,
+            next_position: continuation.next_position,
+            core,
+            segment_bytes,
+            replayable,
+            manifest,
+            segment,
+            file,
+            watermark,
+            recorded,
+            waiting: Waiting::default(),
+            state: WriterState::Open,
+            sealing: None,
+            sync_time: Duration::ZERO,
+            _guard: guard,
+        })
+    }
+
+    /// Where the next group is best committed.
+    pub(crate) fn commit_place(&self) -> CommitPlace {
+        if self.replayable {
+            CommitPlace::Task
+        } else if self.sync_time > SLOW {
+            CommitPlace::BlockingThread
+        } else {
+            CommitPlace::Caller
+        }
+    }
+
+    /// Commits a group of appends and answers each.
+    pub(crate) fn commit(&mut self, group: Vec<Pending>) {
+        for Pending { prepared, reply } in group {
+            self.take(&prepared, reply);
+        }
+        self.answer();
+    }
+
+    /// Flushes where every caller is told by its own answer how that went.
+    fn answer(&mut self) {
+        drop(self.flush());
+    }
+
+    /// Decides one append and queues its frame and its answer.
+    fn take(&mut self, prepared: &Prepared, reply: oneshot::Sender<Result<Appended, AppendError>>) {
+        let (result, wrote) = loop {
+            match self.decide(prepared) {
+                Ok(Decision::FlushFirst) => self.answer(),
+                Ok(Decision::Original(original)) => break (Ok(original), false),
+                // What waits is flushed for that. Should it fail, the decision that rests on it is void.
+                Ok(Decision::Write) if !self.has_room(prepared.frame_bound()) => {
+                    if let Err(error) = self.go_on() {
+                        break (Err(error), false);
+                    }
+                }
+                Ok(Decision::Write) => {
+                    let result = self.write(prepared);
+                    let wrote = result.is_ok();
+                    break (result, wrote);
+                }
+                Err(error) => break (Err(error), false),
+            }
+        };
+        self.waiting.answers.push(Answer { reply, result, wrote });
+        if !prepared.append.changes.is_empty() {
+            self.answer();
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.waiting.frames.is_empty()
+    }
+
+    /// Makes everything that waits durable and visible, and gives the answers that rest on it.
+    fn flush(&mut self) -> Result<(), FlushError> {
+        let wrote = self.is_waiting();
+        let outcome = if wrote { self.write_and_sync() } else { Ok(()) };
+        let Waiting { answers, changes, .. } = &mut self.waiting;
+        let (answers, changes) = (std::mem::take(answers), std::mem::take(changes));
+        self.waiting.frames.clear();
+        // Where nothing was written, positions may have been given that a failed sync left in doubt.
+        if wrote && outcome.is_ok() {
+            if !changes.is_empty() {
+                self.core.change_rules(|rules| changes.iter().for_each(|change| rules.apply(change)));
+            }
+            self.core.publish(Position(self.next_position - 1));
+        }
+        for Answer { reply, result, wrote } in answers {
+            let result = match (&outcome, result) {
+                (Err(FlushError::Unknown(error)), Ok(_)) if wrote => Err(AppendError::Unknown(again(error).into())),
+                (Err(FlushError::Cut(error)), Ok(_)) if wrote => Err(AppendError::Failed(again(error).into())),
+                (
+                    Err(FlushError::Unknown(error) | FlushError::Cut(error)),
+                    Err(AppendError::Conflict(_)),
+                ) => Err(AppendError::Failed(again(error).into())),
+                // What rests only on what was durable before stands: a repeated append among others.
+                (_, result) => result,
+            };
+            // The caller may have gone away; it finds out by repeating the append.
+            drop(reply.send(result));
+        }
+        outcome
+    }
+
+    fn write_and_sync(&mut self) -> Result<(), FlushError> {
+        let frames = std::mem::take(&mut self.waiting.frames);
+        let written = self.write_frames(&frames);
+        self.waiting.frames = frames;
+        if let Err(error) = written {
+            let error = about(&*self.core.disk, &log_name(self.segment.number), &error);
+            return Err(match self.cut() {
+                Ok(()) => FlushError::Cut(error),
+                Err(cut) => {
+                    self.poison(format!("{error}, and what was written could not be cut off again: {cut}"));
+                    FlushError::Unknown(error)
+                }
+            });
+        }
+        let begun = Instant::now();
+        if let Err(error) = self.file.sync() {
+            let error = about(&*self.core.disk, &log_name(self.segment.number), &error);
+            self.poison(format!("a sync failed: {error}"));
+            return Err(FlushError::Unknown(error));
+        }
+        self.sync_time = (self.sync_time * 7 + begun.elapsed()) / 8;
+        self.end += self.waiting.frames.len() as u64;
+        self.segment.grow(self.end);
+        self.note_synced();
+        Ok(())
+    }
+
+    /// Writes frames at the end of the log, which grows by zeros ahead of need so that a sync need not write its length.
+    fn write_frames(&mut self, frames: &[u8]) -> io::Result<()> {
+        let needed = self.end + frames.len() as u64;
+        if needed > self.allocated {
+            let growth = self.allocated.clamp(LEAST_GROWTH, MOST_GROWTH);
+            let wanted = (self.allocated + growth).min(self.segment_bytes).max(needed).next_multiple_of(4096);
+            let zeros = vec![0; usize::try_from(wanted - self.allocated).map_err(io::Error::other)?];
+            // Where there is no room ahead there may still be room for the frames themselves.
+            drop(self.file.write_all_at(self.allocated, &zeros));
+            self.allocated = self.file.size()?;
+        }
+        self.file.write_all_at(self.end, frames)?;
+        self.allocated = self.allocated.max(needed);
+        Ok(())
+    }
+
+    /// Takes back what was written behind the last durable frame, on disk and in memory.
+    fn cut(&mut self) -> io::Result<()> {
+        self.file.set_len(self.end)?;
+        self.file.sync()?;
+        self.allocated = self.end;
+        let bytes = self.file.read_exact_at(0, usize::try_from(self.end).map_err(io::Error::other)?)?;
+        let head = crate::format::segment::SegmentHead::decode(&bytes)
+            .map_err(|_| io::Error::other("the head of the segment cannot be read"))?;
+        let from =
+            Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: self.segment.first_position };
+        let frames = &bytes[usize::try_from(SEGMENT_HEAD).map_err(io::Error::other)?..];
+        let mut scanner = Scanner::new(frames, self.segment.base, from, self.core.store);
+        let mut index = MemoryIndex::default();
+        while let Some(frame) = scanner.next_frame() {
+            frame.index(&mut index).map_err(io::Error::other)?;
+        }
+        let continuation = scanner.continuation();
+        if continuation.offset != self.end {
+            return Err(io::Error::other("the frames before it cannot be read back"));
+        }
+        self.previous = continuation.previous;
+        self.next_position = continuation.next_position;
+        let place = SegmentPlace {
+            number: self.segment.number,
+            base: self.segment.base,
+            first_position: self.segment.first_position,
+            file_name: self.segment.file_name.clone(),
+        };
+        self.core.replace(Segment::growing(place, self.file.clone(), self.end, index));
+        self.take_segment();
+        Ok(())
+    }
+
+    /// Takes the growing segment from the view.
+    fn take_segment(&mut self) {
+        if let Some(segment) = self.core.view().last() {
+            self.segment = segment.clone();
+        }
+    }
+
+    fn note_synced(&mut self) {
+        self.synced = self.segment.base + self.end;
+        // Nothing rests on the watermark: other processes see less until the next one is written.
+        if let Err(error) = self.watermark.write_all_at(0, &watermark::encode(self.synced)) {
+            tracing::warn!(%error, "the watermark could not be written");
+        }
+    }
+
+    /// Takes no more events, because what a commit left behind is not known.
+    pub(crate) fn poison(&mut self, reason: String) {
+        tracing::error!(%reason, "the event store takes no more events until it is reopened");
+        self.state = WriterState::Poisoned(reason);
+    }
+
+    fn check_open(&self) -> Result<(), Refused> {
+        match &self.state {
+            WriterState::Open => Ok(()),
+            WriterState::Poisoned(reason) => Err(Refused::Poisoned(reason.clone())),
+            WriterState::Closed => Err(Refused::Closed),
+        }
+    }
+
+    /// Marks the end of the log as synced and takes no more events. Closing again does nothing.
+    pub(crate) fn close(&mut self) -> Result<(), io::Error> {
+        if let Some(sealing) = self.sealing.take()
+            && sealing.join().is_err()
+        {
+            tracing::warn!("building an index panicked; opening builds it again");
+        }
+        match &self.state {
+            WriterState::Open => {}
+            WriterState::Closed => return Ok(()),
+            WriterState::Poisoned(reason) => {
+                let error = io::Error::other(Refused::Poisoned(reason.clone()));
+                self.core.close();
+                return Err(error);
+            }
+        }
+        let sealed = self.write_mark();
+        self.state = WriterState::Closed;
+        self.core.close();
+        sealed
+    }
+
+    /// Writes an empty frame, whose sync mark covers everything before it.
+    fn write_mark(&mut self) -> io::Result<()> {
+        if self.end == SEGMENT_HEAD {
+            return Ok(());
+        }
+        self.encode_mark();
+        let outcome = self.write_and_sync();
+        self.waiting.frames.clear();
+        outcome.map_err(|(FlushError::Cut(error) | FlushError::Unknown(error))| error)?;
+        self.file.set_len(self.end)?;
+        self.allocated = self.end;
+        Ok(())
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        if let Err(error) = self.close() {
+            tracing::warn!(%error, "the event store was not closed cleanly; opening it recovers");
+        }
+    }
+}
+
+/// The same error for another caller.
+fn again(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
+}

@@ -1,0 +1,206 @@
+//! Decides an append: known already, in conflict, or to be written.
+
+use mainspring_event::{EventBuffer, EventId, EventRef, NewEvent, Position, StreamName, Version};
+use mainspring_store::{AppendError, Appended, Check, Conflict, Query, Retained, StreamChange, Written};
+
+use super::Committer;
+use crate::{
+    core::View,
+    damage::Damage,
+    format::frame::Kind,
+    prepare::Prepared,
+    records::Records,
+    rules::Rules,
+    segment::{Segment, SegmentError},
+    select,
+};
+
+/// What is to be done with an append.
+pub(super) enum Decision {
+    /// All of it is stored already.
+    Original(Appended),
+    Write,
+    /// It depends on events that are not durable yet.
+    FlushFirst,
+}
+
+/// Where an event with a known id is stored.
+pub(super) struct Known {
+    segment: std::sync::Arc<Segment>,
+    ordinal: u32,
+    position: u64,
+}
+
+impl Committer {
+    pub(super) fn decide(&mut self, prepared: &Prepared) -> Result<Decision, AppendError> {
+        let append = &prepared.append;
+        let view = self.core.view();
+        // Before anything else: what a failed sync left in doubt may be this very append.
+        for event in &append.events {
+            if find_id(&view, event.id).map_err(failed)?.is_some() {
+                return self.repeated(&view, &append.events);
+            }
+        }
+        self.check_open().map_err(|refused| AppendError::Failed(refused.into()))?;
+        let rules = self.core.rules();
+        if let Some(stream) = tombstoned(&rules, prepared, self.core.clock.now()) {
+            return Err(AppendError::Tombstoned { stream: stream.clone() });
+        }
+        for check in &append.checks {
+            match check {
+                Check::Stream { stream, expected } => {
+                    let actual = Version(self.head_of(stream.as_str()).map_err(failed)?);
+                    if !expected.holds(actual) {
+                        return Err(Conflict::Stream { stream: stream.clone(), expected: *expected, actual }.into());
+                    }
+                }
+                // What a rule hides can be told only of events that can be read back.
+                Check::NoMatch { .. } if self.is_waiting() && !rules.is_empty() => return Ok(Decision::FlushFirst),
+                Check::NoMatch { query, after } => self.no_match(query, *after, &rules)?,
+            }
+        }
+        Ok(Decision::Write)
+    }
+
+    /// The version a stream stands at, written or waiting to be.
+    pub(super) fn head_of(&self, stream: &str) -> Result<u64, Damage> {
+        for segment in self.core.view().iter().rev() {
+            let head = segment.with_index(|index| index.find(Kind::Stream, stream).map(|code| index.head(code)))?;
+            if let Some(head) = head {
+                return Ok(head);
+            }
+        }
+        Ok(0)
+    }
+
+    /// The original answer, if every event is known, in the same order and with the same content.
+    fn repeated(&self, view: &View, events: &[NewEvent]) -> Result<Decision, AppendError> {
+        let known =
+            events.iter().map(|event| find_id(view, event.id)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let durable = self.core.durable().0;
+        if known.iter().flatten().any(|known| known.position > durable) {
+            self.check_open().map_err(|refused| AppendError::Unknown(refused.into()))?;
+            return Ok(Decision::FlushFirst);
+        }
+        let complete = known.iter().all(Option::is_some)
+            && known.iter().flatten().is_sorted_by(|one, next| one.position < next.position);
+        let mut written = Vec::with_capacity(events.len());
+        for (event, known) in events.iter().zip(&known) {
+            let Some(known) = known else { continue };
+            let records = Records::load(&known.segment, &[known.ordinal]).map_err(failed)?;
+            if !complete || !same_content(event, &records.get(0)) {
+                return Err(AppendError::IdReused { id: event.id, position: Position(known.position) });
+            }
+            let version = Version(records.record(0).place().version);
+            written.push(Written { position: Position(known.position), version });
+        }
+        let position = written.last().map_or(Position::START, |last| last.position);
+        Ok(Decision::Original(Appended { position, written }))
+    }
+
+    fn no_match(&self, query: &Query, after: Option<Position>, rules: &Rules) -> Result<(), AppendError> {
+        let after_position = after.unwrap_or_default().0;
+        let view = self.core.view();
+        let begin = view.partition_point(|segment| segment.first_position <= after_position).saturating_sub(1);
+        for segment in &view[begin..] {
+            let found = segment
+                .with_index(|index| {
+                    let range = index.ordinal_after(after_position)..index.events();
+                    if rules.is_empty() {
+                        select::first(index, query, range).into_iter().collect()
+                    } else {
+                        let all = select::Wanted { batch: usize::MAX, limit: u64::MAX };
+                        select::select(index, query, range, false, all).ordinals
+                    }
+                })
+                .map_err(failed)?;
+            for ordinal in found {
+                let retained = rules.is_empty() || self.is_retained(segment, ordinal, rules).map_err(failed)?;
+                if retained {
+                    let position = segment.with_index(|index| index.position(ordinal)).map_err(failed)?;
+                    let position = Position(position);
+                    return Err(Conflict::Match { query: query.clone(), after, position }.into());
+                }
+            }
+        }
+        match after {
+            Some(_) if rules.may_hide_tags() => self.nothing_removed(after_position, rules),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses a condition over a range from which an event with tags was removed.
+    fn nothing_removed(&self, after: u64, rules: &Rules) -> Result<(), AppendError> {
+        for segment in self.core.view().iter().rev() {
+            let range = segment.with_index(|index| index.ordinal_after(after)..index.events()).map_err(failed)?;
+            for ordinal in range.clone().rev() {
+                let records = Records::load(segment, &[ordinal]).map_err(failed)?;
+                let tagged = !records.get(0).tags.is_empty();
+                if tagged && !self.is_retained(segment, ordinal, rules).map_err(failed)? {
+                    return Err(AppendError::Stale { floor: records.get(0).position });
+                }
+            }
+            if segment.first_position <= after {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_retained(&self, segment: &Segment, ordinal: u32, rules: &Rules) -> Result<bool, SegmentError> {
+        let records = Records::load(segment, &[ordinal])?;
+        let event = records.get(0);
+        let Some(limits) = rules.limits(event.stream, self.core.clock.now()) else { return Ok(true) };
+        let place = records.record(0).place();
+        Ok(limits.retains(place.version, place.recorded, self.head_of(event.stream)?))
+    }
+}
+
+/// Where the event with this id is stored.
+pub(super) fn find_id(view: &View, id: EventId) -> Result<Option<Known>, Damage> {
+    for segment in view.iter().rev().filter(|segment| segment.may_have(id)) {
+        let found = segment.with_index(|index| {
+            let ordinal = index.find_id(id)?;
+            Some((ordinal, index.position(ordinal)))
+        })?;
+        if let Some((ordinal, position)) = found {
+            return Ok(Some(Known { segment: segment.clone(), ordinal, position }));
+        }
+    }
+    Ok(None)
+}
+
+/// A tombstoned stream that the append names, other than to tombstone it again.
+fn tombstoned<'a>(rules: &Rules, prepared: &'a Prepared, now: jiff::Timestamp) -> Option<&'a StreamName> {
+    if rules.is_empty() {
+        return None;
+    }
+    let append = &prepared.append;
+    let events = append.events.iter().map(|event| &event.stream);
+    let checks = append.checks.iter().filter_map(|check| match check {
+        Check::Stream { stream, .. } => Some(stream),
+        Check::NoMatch { .. } => None,
+    });
+    let changes = append.changes.iter().filter_map(|change| match change {
+        StreamChange::Retain { target: Retained::Stream(stream), .. } | StreamChange::TruncateBefore { stream, .. } => {
+            Some(stream)
+        }
+        StreamChange::Retain { .. } | StreamChange::Tombstone { .. } => None,
+    });
+    let closed = |stream: &&StreamName| rules.limits(stream.as_str(), now).is_some_and(|limits| limits.tombstoned);
+    events.chain(checks).chain(changes).find(closed)
+}
+
+/// Content is what the fact is, not when or in which trace it was said.
+fn same_content(new: &NewEvent, stored: &EventRef<'_>) -> bool {
+    new.stream.as_str() == stored.stream
+        && new.event_type.as_str() == stored.event_type
+        && new.schema_version == stored.schema_version
+        && new.content_type == stored.content_type
+        && new.payload == stored.payload
+        && new.tags.iter().map(|tag| tag.as_str()).eq(stored.tags.iter())
+}
+
+fn failed(error: impl Into<SegmentError>) -> AppendError {
+    AppendError::Failed(error.into().into())
+}

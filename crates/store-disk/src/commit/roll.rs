@@ -1,0 +1,150 @@
+//! Going on in the next segment, and indexing the one that is full.
+
+use std::{io, sync::Arc, thread};
+
+use mainspring_store::AppendError;
+
+use super::Committer;
+use crate::{
+    core::{Core, about},
+    disk::{Access, Disk},
+    format::{
+        manifest::SegmentEntry,
+        segment::{SEGMENT_HEAD, SegmentHead, index_name, log_name},
+    },
+    index::{BadIndex, MappedIndex, MemoryIndex, encode},
+    segment::{Segment, SegmentPlace},
+};
+
+impl Committer {
+    /// Whether a frame of this length fits into the segment. An empty segment takes any.
+    pub(super) fn has_room(&self, frame: u64) -> bool {
+        let end = self.end + self.waiting.frames.len() as u64;
+        end == SEGMENT_HEAD || end + frame <= self.segment_bytes
+    }
+
+    /// Goes on in the next segment, once what waits is flushed.
+    pub(super) fn go_on(&mut self) -> Result<(), AppendError> {
+        self.answer();
+        self.check_open().map_err(|refused| AppendError::Failed(refused.into()))?;
+        self.roll().map_err(|error| AppendError::Failed(error.into()))
+    }
+
+    /// Seals the segment and begins the next one. Nothing waits.
+    fn roll(&mut self) -> io::Result<()> {
+        let head = SegmentHead {
+            store: self.core.store,
+            number: self.segment.number + 1,
+            base: self.segment.base + self.end,
+            first_position: self.next_position,
+            previous: self.previous,
+        };
+        let name = log_name(head.number);
+        let disk = self.core.disk.clone();
+        let explain = |error: &io::Error| about(&*disk, &name, error);
+        let file = disk.create(&name).map_err(|error| explain(&error))?;
+        let begun = file.write_all_at(0, &head.encode()).and_then(|()| file.sync());
+        begun.map_err(|error| explain(&error))?;
+
+        let mut manifest = self.manifest.clone();
+        if let Some(last) = manifest.segments.last_mut() {
+            last.sealed = Some(self.end);
+        }
+        manifest.segments.push(SegmentEntry { number: head.number, base: head.base, sealed: None });
+        let next = manifest.prepare(&*disk)?;
+        // The last step that can fail without leaving it open which manifest holds.
+        let log = self.file.map(self.end)?;
+        if let Err(error) = next.publish(&*disk) {
+            self.poison(format!("the manifest could not be replaced: {error}"));
+            return Err(error);
+        }
+        self.manifest = manifest;
+
+        let full = std::mem::replace(&mut self.file, file);
+        // The zeros behind the last frame, which are not mapped, are not needed any more; keeping them would be harmless.
+        if let Err(error) = full.set_len(self.end) {
+            tracing::warn!(%error, "the unused end of a segment could not be freed");
+        }
+        self.previous = head.chain();
+        self.end = SEGMENT_HEAD;
+        self.allocated = SEGMENT_HEAD;
+        let sealed = self.segment.seal(log);
+        let number = sealed.number;
+        self.core.replace(sealed);
+        let place = SegmentPlace {
+            number: head.number,
+            base: head.base,
+            first_position: head.first_position,
+            file_name: self.core.disk.describe(&name),
+        };
+        let segment = Segment::growing(place, self.file.clone(), SEGMENT_HEAD, MemoryIndex::default());
+        self.core.change_view(|segments| segments.push(Arc::new(segment)));
+        self.take_segment();
+        self.note_synced();
+        if self.replayable {
+            index(&self.core, number);
+        } else {
+            self.index_in_background(number);
+        }
+        Ok(())
+    }
+
+    /// Writes the index of a sealed segment while appends go on; at most one at a time, so that a slow disk slows appends
+    /// down and memory stays bounded.
+    fn index_in_background(&mut self, number: u32) {
+        if let Some(sealing) = self.sealing.take()
+            && sealing.join().is_err()
+        {
+            tracing::warn!("building an index panicked; opening builds it again");
+        }
+        let core = self.core.clone();
+        let builder = thread::Builder::new().name("mainspring-index".to_owned());
+        match builder.spawn(move || index(&core, number)) {
+            Ok(sealing) => self.sealing = Some(sealing),
+            Err(error) => tracing::warn!(%error, number, "no thread to build the index of a segment"),
+        }
+    }
+}
+
+/// Writes the index of a sealed segment, without which the store works too.
+fn index(core: &Core, number: u32) {
+    if let Err(error) = write_index(core, number) {
+        tracing::warn!(%error, number, "the index of a segment could not be written; opening builds it again");
+    }
+}
+
+/// Writes the index file of a sealed segment and replaces its index in memory.
+pub(crate) fn write_index(core: &Core, number: u32) -> io::Result<()> {
+    let view = core.view();
+    let Some(segment) = view.iter().find(|segment| segment.number == number) else { return Ok(()) };
+    let (Some(log), Some(index)) = (segment.sealed_bytes(), segment.memory_index()) else { return Ok(()) };
+    let bytes = {
+        let index = index.read().map_err(|_| io::Error::other("its index was left half-changed by a panic"))?;
+        encode(&index, core.store, number, segment.end())
+    };
+    let mapped = store_index(&*core.disk, core, number, &bytes, segment.end())?;
+    core.replace(segment.with_index_file(log.clone(), mapped));
+    Ok(())
+}
+
+fn store_index(disk: &dyn Disk, core: &Core, number: u32, bytes: &[u8], log_len: u64) -> io::Result<MappedIndex> {
+    let (name, next) = (index_name(number), format!("{}.new", index_name(number)));
+    let file = disk.create(&next)?;
+    file.write_all_at(0, bytes)?;
+    file.sync()?;
+    disk.rename(&next, &name)?;
+    disk.sync_entries()?;
+    open_index(disk, core, number, log_len)?.map_err(io::Error::other)
+}
+
+/// Opens the index file of a segment.
+pub(crate) fn open_index(
+    disk: &dyn Disk,
+    core: &Core,
+    number: u32,
+    log_len: u64,
+) -> io::Result<Result<MappedIndex, BadIndex>> {
+    let file = disk.open(&index_name(number), Access::Read)?;
+    let bytes = file.map(file.size()?)?;
+    Ok(MappedIndex::open(bytes, core.store, number, log_len))
+}

@@ -1,0 +1,242 @@
+//! What readers and the committer share: the segments, how far they are durable, and the retention rules.
+
+use std::{
+    io,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use jiff::Timestamp;
+use mainspring_event::Position;
+use mainspring_store::{Clock, Lineage, ReadError, StoreId};
+use tokio::sync::watch;
+
+use crate::{
+    damage::Damage,
+    disk::Disk,
+    format::frame::Kind,
+    index::{Index, List},
+    records::Records,
+    rules::{Limits, Rules},
+    segment::{Segment, SegmentError},
+};
+
+/// The segments in the order of the log; the last one grows.
+pub(crate) type View = Arc<Vec<Arc<Segment>>>;
+
+pub(crate) struct Core {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) store: StoreId,
+    pub(crate) lineage: Lineage,
+    view: RwLock<View>,
+    rules: RwLock<Arc<Rules>>,
+    seen: watch::Sender<Seen>,
+}
+
+/// What readers may see.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Seen {
+    /// The position of the newest durable event. Whatever lies above does not exist for readers.
+    pub(crate) durable: Position,
+    /// Whether nothing more will come, because the store was closed.
+    pub(crate) closed: bool,
+}
+
+impl Core {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        (store, lineage): (StoreId, Lineage),
+        segments: Vec<Arc<Segment>>,
+        rules: Rules,
+        durable: Position,
+    ) -> Self {
+        Self {
+            disk,
+            clock,
+            store,
+            lineage,
+            view: RwLock::new(Arc::new(segments)),
+            rules: RwLock::new(Arc::new(rules)),
+            seen: watch::Sender::new(Seen { durable, closed: false }),
+        }
+    }
+
+    /// What readers may see: the segments, and how far they are durable.
+    ///
+    /// A view taken before the durable end would lack the segment that holds it, if the log went on in between, and a
+    /// read would pass what is in there.
+    pub(crate) fn snapshot(&self) -> (View, Position) {
+        let durable = self.durable();
+        (self.view(), durable)
+    }
+
+    pub(crate) fn view(&self) -> View {
+        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the segments by what `change` makes of them.
+    pub(crate) fn change_view(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>)) {
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut view));
+    }
+
+    /// Replaces the segment of the same number.
+    pub(crate) fn replace(&self, segment: Segment) {
+        let segment = Arc::new(segment);
+        self.change_view(|segments| {
+            if let Some(old) = segments.iter_mut().find(|old| old.number == segment.number) {
+                *old = segment;
+            }
+        });
+    }
+
+    pub(crate) fn rules(&self) -> Arc<Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn change_rules(&self, change: impl FnOnce(&mut Rules)) {
+        let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut rules));
+    }
+
+    pub(crate) fn durable(&self) -> Position {
+        self.seen.borrow().durable
+    }
+
+    /// Makes everything up to `position` visible and wakes those who wait for it.
+    pub(crate) fn publish(&self, position: Position) {
+        self.seen.send_if_modified(|seen| {
+            let moved = seen.durable < position;
+            seen.durable = seen.durable.max(position);
+            moved
+        });
+    }
+
+    /// Tells followers that nothing more will come.
+    pub(crate) fn close(&self) {
+        self.seen.send_modify(|seen| seen.closed = true);
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Seen> {
+        self.seen.subscribe()
+    }
+
+    /// The version of a stream as far as `durable`; 0 if it has no event.
+    pub(crate) fn visible_head(&self, view: &View, stream: &str, durable: Position) -> Result<u64, SegmentError> {
+        for segment in view.iter().rev() {
+            let found = segment.with_index(|index| {
+                let code = index.find(Kind::Stream, stream)?;
+                let postings = index.postings(List::Stream(code));
+                let visible = postings.below(index.ordinal_after(durable.0));
+                let last = visible.checked_sub(1).map(|last| postings.get(last))?;
+                Some((last, (visible == postings.len()).then(|| index.head(code))))
+            })?;
+            match found {
+                Some((_, Some(head))) => return Ok(head),
+                Some((last, None)) => return Ok(Records::load(segment, &[last])?.record(0).place().version),
+                None => {}
+            }
+        }
+        Ok(0)
+    }
+
+    /// The oldest version of a stream that is retained, and the version the stream stands at.
+    pub(crate) fn first_retained(
+        &self,
+        view: &View,
+        stream: &str,
+        limits: &Limits,
+        durable: Position,
+    ) -> Result<(u64, u64), SegmentError> {
+        let head = self.visible_head(view, stream, durable)?;
+        for segment in view.iter() {
+            let ordinals = visible_postings(segment, stream, durable)?;
+            for chunk in ordinals.chunks(256) {
+                let records = Records::load(segment, chunk)?;
+                let places = (0..chunk.len()).map(|index| records.record(index).place());
+                for place in places {
+                    if limits.retains(place.version, place.recorded, head) {
+                        return Ok((place.version, head));
+                    }
+                }
+            }
+        }
+        Ok((head + 1, head))
+    }
+
+    /// The position of the first event of a stream at `version` or above, going forwards; backwards, of the last one at
+    /// `version` or below. `None` where there is none.
+    pub(crate) fn position_of_version(
+        &self,
+        view: &View,
+        stream: &str,
+        version: u64,
+        durable: Position,
+        backwards: bool,
+    ) -> Result<Option<u64>, SegmentError> {
+        let mut last_below = None;
+        for segment in view.iter() {
+            let ordinals = visible_postings(segment, stream, durable)?;
+            let place = |at: usize| Ok::<_, SegmentError>(Records::load(segment, &[ordinals[at]])?.record(0).place());
+            let (mut low, mut high) = (0, ordinals.len());
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let below = place(middle)?.version < version;
+                (low, high) = if below { (middle + 1, high) } else { (low, middle) };
+            }
+            if low < ordinals.len() {
+                let at = place(low)?;
+                if !backwards || at.version == version {
+                    return Ok(Some(at.position));
+                }
+            }
+            if low > 0 {
+                last_below = Some(place(low - 1)?.position);
+            }
+            if backwards && low < ordinals.len() {
+                break;
+            }
+        }
+        Ok(if backwards { last_below } else { None })
+    }
+
+    /// The position just before the first event recorded at `time` or later.
+    pub(crate) fn position_before(&self, view: &View, time: Timestamp, durable: Position) -> Result<u64, Damage> {
+        let time =
+            i64::try_from(time.as_nanosecond()).unwrap_or(if time.as_second() < 0 { i64::MIN } else { i64::MAX });
+        for segment in view.iter() {
+            let found = segment.with_index(|index| {
+                let ordinal = index.ordinal_at(time);
+                (ordinal < index.events()).then(|| index.position(ordinal))
+            })?;
+            if let Some(position) = found {
+                return Ok((position - 1).min(durable.0));
+            }
+        }
+        Ok(durable.0)
+    }
+}
+
+/// The events of a stream in one segment, as far as `durable`.
+fn visible_postings(segment: &Segment, stream: &str, durable: Position) -> Result<Vec<u32>, Damage> {
+    segment.with_index(|index: &dyn Index| {
+        let Some(code) = index.find(Kind::Stream, stream) else { return Vec::new() };
+        let postings = index.postings(List::Stream(code));
+        (0..postings.below(index.ordinal_after(durable.0))).map(|at| postings.get(at)).collect()
+    })
+}
+
+impl From<SegmentError> for ReadError {
+    fn from(error: SegmentError) -> Self {
+        match error {
+            SegmentError::Damaged(damage) => Self::Damaged(damage.into()),
+            SegmentError::Io(error) => Self::Failed(error.into()),
+        }
+    }
+}
+
+/// Wraps what the machine said when a file of the store was used.
+pub(crate) fn about(disk: &dyn Disk, name: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", disk.describe(name)))
+}

@@ -1,0 +1,169 @@
+//! The disk of the operating system.
+
+use std::{
+    any::Any,
+    fs::{self, File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use bytes::Bytes;
+use memmap2::Mmap;
+
+use super::{Access, Disk, DiskFile, LockError};
+
+/// The name of the file whose lock means "this directory has a writer".
+const LOCK: &str = "LOCK";
+
+/// A directory of the file system.
+pub struct OsDisk {
+    directory: PathBuf,
+}
+
+impl OsDisk {
+    /// The files of `directory`, which is created when it does not exist.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn create(directory: impl AsRef<Path>) -> io::Result<Self> {
+        fs::create_dir_all(&directory)?;
+        Ok(Self { directory: directory.as_ref().to_owned() })
+    }
+
+    /// The files of a `directory` that exists.
+    ///
+    /// # Errors
+    /// What the operating system says; `NotFound` when there is none.
+    pub fn existing(directory: impl AsRef<Path>) -> io::Result<Self> {
+        fs::metadata(&directory)?;
+        Ok(Self { directory: directory.as_ref().to_owned() })
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+}
+
+impl Disk for OsDisk {
+    fn describe(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            if let (true, Ok(name)) = (entry.file_type()?.is_file(), entry.file_name().into_string()) {
+                names.push(name);
+            }
+        }
+        Ok(names)
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path(name))?;
+        Ok(Arc::new(OsFile(file)))
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let file = OpenOptions::new().read(true).write(access == Access::Write).open(self.path(name))?;
+        Ok(Arc::new(OsFile(file)))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        fs::remove_file(self.path(name))
+    }
+
+    fn sync_entries(&self) -> io::Result<()> {
+        File::open(&self.directory)?.sync_all()
+    }
+
+    fn lock(&self) -> Result<Box<dyn Any + Send + Sync>, LockError> {
+        let path = self.path(LOCK);
+        let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+        if let Err(error) = file.try_lock() {
+            return Err(match error {
+                fs::TryLockError::WouldBlock => {
+                    let mut holder = String::new();
+                    file.read_to_string(&mut holder)?;
+                    let holder = holder.trim();
+                    let known = holder.parse::<u32>().is_ok();
+                    let holder = if known { format!("process {holder}") } else { "another process".to_owned() };
+                    LockError::Held { holder }
+                }
+                fs::TryLockError::Error(error) => LockError::Io(error),
+            });
+        }
+        // The number is for messages only, so it need not be durable.
+        file.set_len(0)?;
+        file.write_all(std::process::id().to_string().as_bytes())?;
+        Ok(Box::new(Locked(file)))
+    }
+}
+
+/// The locked file.
+struct Locked(File);
+
+impl Drop for Locked {
+    /// A child process that is just being started holds the file too, until it begins its own program; closing it here
+    /// alone would leave it locked until then.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the lock of a store could not be released");
+        }
+    }
+}
+
+struct OsFile(File);
+
+impl DiskFile for OsFile {
+    fn size(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.0.read_at(into, offset)
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write_at(bytes, offset)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn map(&self, len: u64) -> io::Result<Bytes> {
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        if self.size()? < len {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than it was written"));
+        }
+        let length = usize::try_from(len).map_err(io::Error::other)?;
+        // SAFETY: a mapped file is never written, cut or replaced in place by this store: sealed segments and their
+        // indexes are written once under another name or before they are mapped, and removed only as a whole. That no
+        // other program writes into the directory is a documented condition of using it.
+        #[expect(unsafe_code, reason = "mapping a file is the only way to read without copying")]
+        let map = unsafe { memmap2::MmapOptions::new().len(length).map(&self.0)? };
+        Ok(Bytes::from_owner(Mapped(map)))
+    }
+}
+
+struct Mapped(Mmap);
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}

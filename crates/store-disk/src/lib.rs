@@ -1,0 +1,36 @@
+//! The embedded event store of Mainspring: one log in a directory, durable before it answers.
+//!
+//! It is an [`EventStore`](mainspring_store::EventStore) for one writing process and any number of reading ones. Every
+//! commit is one checksummed frame of one log; a group of concurrent appends is written and synced together. Indexes are
+//! derived from the log. `docs/format.md` describes the bytes.
+//!
+//! It is not a replicated store: for several machines use PostgreSQL.
+
+mod commit;
+mod core;
+mod damage;
+mod disk;
+mod error;
+mod format;
+mod index;
+mod names;
+mod open;
+mod prepare;
+mod queue;
+mod reading;
+mod records;
+mod rules;
+mod scan;
+mod segment;
+mod select;
+mod stats;
+mod store;
+mod tail;
+mod verify;
+
+pub use damage::Damage;
+pub use disk::{Access, Disk, DiskFile, LockError, OsDisk};
+pub use error::OpenError;
+pub use stats::{CategoryStats, SegmentStats, Stats, StreamStats, TypeStats};
+pub use store::{DiskStore, Options};
+pub use verify::{Verification, verify, verify_on};

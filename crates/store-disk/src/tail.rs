@@ -1,0 +1,135 @@
+//! Keeping up with a writer in another process, as far as it says that it has synced.
+
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use mainspring_event::Position;
+use mainspring_store::ReadError;
+
+use crate::{
+    core::Core,
+    damage::Damage,
+    disk::{Access, DiskFile},
+    format::{
+        manifest::Manifest,
+        segment::{SEGMENT_HEAD, SegmentHead, log_name},
+    },
+    index::MemoryIndex,
+    open::{Opened, read_watermark},
+    scan::{Continuation, Scanner},
+    segment::{Segment, SegmentError, SegmentPlace},
+};
+
+/// How often a follower looks whether there is more.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The end of the log as far as this process has read it.
+pub(crate) struct Tail {
+    state: Mutex<TailState>,
+}
+
+struct TailState {
+    segment: Arc<Segment>,
+    file: Arc<dyn DiskFile>,
+    continuation: Continuation,
+    /// What the watermark said when everything below it had been read.
+    synced: u64,
+}
+
+impl Tail {
+    pub(crate) fn new(opened: &Opened) -> Self {
+        let state = TailState {
+            segment: opened.segment.clone(),
+            file: opened.file.clone(),
+            continuation: opened.continuation,
+            synced: opened.segment.base + opened.continuation.offset,
+        };
+        Self { state: Mutex::new(state) }
+    }
+
+    /// Waits until an event beyond `at` can be read.
+    pub(crate) async fn wait_beyond(&self, core: &Core, at: Position) -> Result<(), ReadError> {
+        loop {
+            self.refresh(core)?;
+            if core.durable() > at {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Reads what the writer has synced since.
+    pub(crate) fn refresh(&self, core: &Core) -> Result<(), SegmentError> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let synced = read_watermark(&*core.disk);
+        if synced <= state.synced {
+            return Ok(());
+        }
+        loop {
+            state.read_frames(core, synced)?;
+            if state.segment.base + state.continuation.offset >= synced {
+                break;
+            }
+            state.go_on(core)?;
+        }
+        state.synced = synced;
+        core.publish(Position(state.continuation.next_position - 1));
+        Ok(())
+    }
+}
+
+impl TailState {
+    /// Reads the frames of this segment that are synced.
+    fn read_frames(&mut self, core: &Core, synced: u64) -> Result<(), SegmentError> {
+        let end = self.file.size()?.min(synced.saturating_sub(self.segment.base));
+        let length = usize::try_from(end.saturating_sub(self.continuation.offset)).map_err(io::Error::other)?;
+        let bytes = self.file.read_exact_at(self.continuation.offset, length)?;
+        let mut scanner = Scanner::new(&bytes, self.segment.base, self.continuation, core.store);
+        let mut changes = Vec::new();
+        if let Some(index) = self.segment.memory_index() {
+            let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
+            while let Some(frame) = scanner.next_frame() {
+                frame.index(&mut index).map_err(|what| self.segment.damage(self.continuation.offset, what))?;
+                changes.extend(frame.changes);
+            }
+        }
+        self.continuation = scanner.continuation();
+        self.segment.grow(self.continuation.offset);
+        if !changes.is_empty() {
+            core.change_rules(|rules| changes.iter().for_each(|change| rules.apply(change)));
+        }
+        Ok(())
+    }
+
+    /// Goes on in the next segment, as the writer has.
+    fn go_on(&mut self, core: &Core) -> Result<(), SegmentError> {
+        let manifest = Manifest::load(&*core.disk).map_err(|_| io::Error::other("the manifest cannot be read"))?;
+        let Some(entry) = manifest.segments.iter().find(|entry| entry.number == self.segment.number + 1) else {
+            let what = "a frame cannot be read, but the writer says that it had been synced";
+            return Err(self.segment.damage(self.continuation.offset, what).into());
+        };
+        let file = core.disk.open(&log_name(entry.number), Access::Read)?;
+        let file_name = core.disk.describe(&log_name(entry.number));
+        let bytes = file.read_exact_at(0, SEGMENT_HEAD as usize)?;
+        let head = SegmentHead::decode(&bytes).map_err(|_| Damage {
+            file: file_name.clone(),
+            offset: 0,
+            what: "the head of the segment cannot be read".to_owned(),
+        })?;
+        if head.previous != self.continuation.previous {
+            let what = "a frame cannot be read, and the log goes on behind it";
+            return Err(self.segment.damage(self.continuation.offset, what).into());
+        }
+        let (number, base, first_position) = (head.number, head.base, head.first_position);
+        let place = SegmentPlace { number, base, first_position, file_name };
+        let segment = Arc::new(Segment::growing(place, file.clone(), SEGMENT_HEAD, MemoryIndex::default()));
+        core.change_view(|segments| segments.push(segment.clone()));
+        self.continuation =
+            Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
+        (self.segment, self.file) = (segment, file);
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! The laws of the contract, asked of the disk store: with segments as they are, and so small that every law crosses them.
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use mainspring_conformance::{Backend, Home};
+use mainspring_store::{Clock, EventStore};
+use mainspring_store_disk::{DiskStore, Options};
+use tempfile::TempDir;
+
+struct Disk {
+    segment_bytes: u64,
+}
+
+struct Directory {
+    segment_bytes: u64,
+    directory: TempDir,
+    /// Another handle is a clone: a second process can only read, which has tests of its own.
+    opened: Mutex<Option<DiskStore>>,
+}
+
+#[async_trait]
+impl Backend for Disk {
+    fn name(&self) -> &'static str {
+        if self.segment_bytes < 1 << 20 { "disk, small segments" } else { "disk" }
+    }
+
+    async fn create(&self) -> Box<dyn Home> {
+        let directory = TempDir::new().expect("a directory for the store");
+        Box::new(Directory { segment_bytes: self.segment_bytes, directory, opened: Mutex::default() })
+    }
+}
+
+impl Directory {
+    fn open_with(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+        let options = Options::default().segment_bytes(self.segment_bytes).clock(clock);
+        let store = options.open(self.directory.path()).expect("the store opens");
+        *self.opened.lock().expect("no test panicked with it") = Some(store.clone());
+        Arc::new(store)
+    }
+}
+
+#[async_trait]
+impl Home for Directory {
+    async fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+        self.open_with(clock)
+    }
+
+    async fn reopen(&self, store: Arc<dyn EventStore>, clock: Arc<dyn Clock>) -> Arc<dyn EventStore> {
+        drop((store, self.opened.lock().expect("no test panicked with it").take()));
+        self.open_with(clock)
+    }
+
+    async fn second(&self) -> Arc<dyn EventStore> {
+        let opened = self.opened.lock().expect("no test panicked with it");
+        Arc::new(opened.clone().expect("it was opened before"))
+    }
+}
+
+fn disk() -> impl Backend {
+    Disk { segment_bytes: 64 << 20 }
+}
+
+fn disk_with_small_segments() -> impl Backend {
+    Disk { segment_bytes: 4096 }
+}
+
+mod ordinary {
+    use super::disk;
+
+    mainspring_conformance::laws!(disk);
+}
+
+mod small_segments {
+    use super::disk_with_small_segments;
+
+    mainspring_conformance::laws!(disk_with_small_segments);
+}
