@@ -1,5 +1,6 @@
 //! The committer: the one place that writes the log. It decides, writes once, syncs once, and answers all.
 
+mod ahead;
 mod copy;
 mod decide;
 mod encode;
@@ -31,6 +32,7 @@ use crate::{
     scan::{Continuation, Scanner},
     segment::{Segment, SegmentPlace},
 };
+use ahead::Ahead;
 use decide::Decision;
 pub(crate) use roll::{open_index, write_index};
 
@@ -39,6 +41,9 @@ const LEAST_GROWTH: u64 = 1 << 20;
 
 /// … and at most this size.
 const MOST_GROWTH: u64 = 8 << 20;
+
+/// A write of so many bytes is worth a new length of the file: writing zeros ahead of it would write everything twice.
+const ENOUGH_AT_ONCE: usize = 128 << 10;
 
 /// Syncs slower than this are not worth blocking a thread of the runtime for.
 const SLOW: Duration = Duration::from_micros(300);
@@ -68,6 +73,7 @@ pub(crate) struct Committer {
     waiting: Waiting,
     state: WriterState,
     sealing: Option<JoinHandle<()>>,
+    ahead: Option<Ahead>,
     /// A running mean of the time a sync takes.
     sync_time: Duration,
     /// Kept until the log is closed.
@@ -163,6 +169,7 @@ impl Committer {
             waiting: Waiting::default(),
             state: WriterState::Open,
             sealing: None,
+            ahead: None,
             sync_time: Duration::ZERO,
             _guard: guard,
         })
@@ -181,10 +188,14 @@ impl Committer {
 
     /// Commits a group of appends and answers each.
     pub(crate) fn commit(&mut self, group: Vec<Pending>) {
+        let mut done = Vec::with_capacity(group.len());
         for Pending { prepared, reply } in group {
             self.take(&prepared, reply);
+            done.push(prepared);
         }
         self.answer();
+        // Nobody waits for the events to be freed.
+        drop(done);
     }
 
     /// Flushes where every caller is told by its own answer how that went.
@@ -235,15 +246,15 @@ impl Committer {
                 self.core.change_rules(|rules| changes.iter().for_each(|change| rules.apply(change)));
             }
             self.core.publish(Position(self.next_position - 1));
+            self.prepare_next();
         }
         for Answer { reply, result, wrote } in answers {
             let result = match (&outcome, result) {
                 (Err(FlushError::Unknown(error)), Ok(_)) if wrote => Err(AppendError::Unknown(again(error).into())),
                 (Err(FlushError::Cut(error)), Ok(_)) if wrote => Err(AppendError::Failed(again(error).into())),
-                (
-                    Err(FlushError::Unknown(error) | FlushError::Cut(error)),
-                    Err(AppendError::Conflict(_)),
-                ) => Err(AppendError::Failed(again(error).into())),
+                (Err(FlushError::Unknown(error) | FlushError::Cut(error)), Err(AppendError::Conflict(_))) => {
+                    Err(AppendError::Failed(again(error).into()))
+                }
                 // What rests only on what was durable before stands: a repeated append among others.
                 (_, result) => result,
             };
@@ -283,16 +294,25 @@ impl Committer {
     /// Writes frames at the end of the log, which grows by zeros ahead of need so that a sync need not write its length.
     fn write_frames(&mut self, frames: &[u8]) -> io::Result<()> {
         let needed = self.end + frames.len() as u64;
-        if needed > self.allocated {
+        if needed > self.allocated && frames.len() < ENOUGH_AT_ONCE {
             let growth = self.allocated.clamp(LEAST_GROWTH, MOST_GROWTH);
             let wanted = (self.allocated + growth).min(self.segment_bytes).max(needed).next_multiple_of(4096);
-            let zeros = vec![0; usize::try_from(wanted - self.allocated).map_err(io::Error::other)?];
             // Where there is no room ahead there may still be room for the frames themselves.
-            drop(self.file.write_all_at(self.allocated, &zeros));
+            drop(self.write_zeros(self.allocated, wanted));
             self.allocated = self.file.size()?;
         }
         self.file.write_all_at(self.end, frames)?;
         self.allocated = self.allocated.max(needed);
+        Ok(())
+    }
+
+    fn write_zeros(&self, mut from: u64, to: u64) -> io::Result<()> {
+        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
+        while from < to {
+            let part = (to - from).min(ZEROS.len() as u64);
+            self.file.write_all_at(from, &ZEROS[..usize::try_from(part).map_err(io::Error::other)?])?;
+            from += part;
+        }
         Ok(())
     }
 
@@ -365,6 +385,9 @@ impl Committer {
         {
             tracing::warn!("building an index panicked; opening builds it again");
         }
+        if let Some(ahead) = self.ahead.take() {
+            ahead.abandon(&*self.core.disk);
+        }
         match &self.state {
             WriterState::Open => {}
             WriterState::Closed => return Ok(()),
@@ -374,10 +397,10 @@ impl Committer {
                 return Err(error);
             }
         }
-        let sealed = self.write_mark();
+        let marked = self.write_mark();
         self.state = WriterState::Closed;
         self.core.close();
-        sealed
+        marked
     }
 
     /// Writes an empty frame, whose sync mark covers everything before it.

@@ -110,7 +110,11 @@ pub(crate) fn load_manifest(disk: &dyn Disk) -> Result<Manifest, OpenError> {
         Err(match bad {
             BadManifest::Missing => {
                 let directory = disk.describe("");
-                if holds_commits(disk)? { OpenError::ManifestMissing { directory } } else { OpenError::Missing { directory } }
+                if holds_commits(disk)? {
+                    OpenError::ManifestMissing { directory }
+                } else {
+                    OpenError::Missing { directory }
+                }
             }
             BadManifest::Newer(found) => OpenError::Newer { file: disk.describe(MANIFEST), found, supported: FORMAT },
             BadManifest::Damaged(what) => Damage { file: disk.describe(MANIFEST), offset: 0, what }.into(),

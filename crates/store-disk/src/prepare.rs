@@ -1,7 +1,6 @@
 //! What can be done for an append before its place in the log is known, by its caller and in parallel.
 
-use std::collections::HashSet;
-
+use hashbrown::HashSet;
 use mainspring_store::{Append, AppendError, Limits};
 
 use crate::format::{

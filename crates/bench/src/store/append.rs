@@ -1,7 +1,7 @@
 //! Durable append: one client or many, single events or batches, with and without conditions.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -66,9 +66,10 @@ async fn measure(settings: &Settings, shape: &Shape, store: &Store, directory: &
         (0..shape.clients).map(|number| Client::new(number, shape)).collect::<Result<_, _>>()?;
     let mut slices = Slices::default();
     let pairs = (settings.seconds / (2.0 * SLICE.as_secs_f64())).ceil().max(3.0);
-    // The first pair warms both sides up.
-    let mut done = -1.0;
+    // The first pairs warm both sides up.
+    let mut done = -3.0;
     while done < pairs {
+        clients.iter_mut().try_for_each(Client::prepare)?;
         let begun = Instant::now();
         let until = begun + SLICE;
         let running = clients.drain(..).map(|client| {
@@ -110,23 +111,38 @@ struct Client {
     batch: usize,
     /// Where each stream stands, if versions are expected.
     versions: Option<HashMap<StreamName, u64>>,
+    /// Made before a slice, so that making events is not measured.
+    prepared: VecDeque<Append>,
+    /// How many to make.
+    wanted: usize,
 }
 
 impl Client {
     fn new(number: usize, shape: &Shape) -> anyhow::Result<Self> {
         // Clients that expect versions have streams of their own.
         let source = Source::new(&format!("order{}", if shape.expected { number } else { 0 }), number)?;
-        Ok(Self { source, batch: shape.batch, versions: shape.expected.then(HashMap::new) })
+        let versions = shape.expected.then(HashMap::new);
+        Ok(Self { source, batch: shape.batch, versions, prepared: VecDeque::new(), wanted: 64 })
     }
 
+    fn prepare(&mut self) -> anyhow::Result<()> {
+        while self.prepared.len() < self.wanted {
+            let next = self.next()?;
+            self.prepared.push_back(next);
+        }
+        Ok(())
+    }
+
+    /// Appends what was prepared until the slice ends, or nothing is left.
     async fn append_until(mut self, store: &Store, until: Instant) -> anyhow::Result<(Self, Vec<Duration>)> {
         let mut latencies = Vec::new();
         while Instant::now() < until {
-            let append = self.next()?;
+            let Some(append) = self.prepared.pop_front() else { break };
             let begun = Instant::now();
             store.append(append).await?;
             latencies.push(begun.elapsed());
         }
+        self.wanted = self.wanted.max(latencies.len() * 3 / 2);
         Ok((self, latencies))
     }
 

@@ -1,5 +1,7 @@
 //! Decides an append: known already, in conflict, or to be written.
 
+use std::sync::Arc;
+
 use mainspring_event::{EventBuffer, EventId, EventRef, NewEvent, Position, StreamName, Version};
 use mainspring_store::{AppendError, Appended, Check, Conflict, Query, Retained, StreamChange, Written};
 
@@ -26,7 +28,7 @@ pub(super) enum Decision {
 
 /// Where an event with a known id is stored.
 pub(super) struct Known {
-    segment: std::sync::Arc<Segment>,
+    segment: Arc<Segment>,
     ordinal: u32,
     position: u64,
 }
@@ -36,10 +38,8 @@ impl Committer {
         let append = &prepared.append;
         let view = self.core.view();
         // Before anything else: what a failed sync left in doubt may be this very append.
-        for event in &append.events {
-            if find_id(&view, event.id).map_err(failed)?.is_some() {
-                return self.repeated(&view, &append.events);
-            }
+        if any_known(&view, &append.events).map_err(failed)? {
+            return self.repeated(&view, &append.events);
         }
         self.check_open().map_err(|refused| AppendError::Failed(refused.into()))?;
         let rules = self.core.rules();
@@ -49,7 +49,7 @@ impl Committer {
         for check in &append.checks {
             match check {
                 Check::Stream { stream, expected } => {
-                    let actual = Version(self.head_of(stream.as_str()).map_err(failed)?);
+                    let actual = Version(head_in(&view, stream.as_str()).map_err(failed)?);
                     if !expected.holds(actual) {
                         return Err(Conflict::Stream { stream: stream.clone(), expected: *expected, actual }.into());
                     }
@@ -64,13 +64,7 @@ impl Committer {
 
     /// The version a stream stands at, written or waiting to be.
     pub(super) fn head_of(&self, stream: &str) -> Result<u64, Damage> {
-        for segment in self.core.view().iter().rev() {
-            let head = segment.with_index(|index| index.find(Kind::Stream, stream).map(|code| index.head(code)))?;
-            if let Some(head) = head {
-                return Ok(head);
-            }
-        }
-        Ok(0)
+        head_in(&self.core.view(), stream)
     }
 
     /// The original answer, if every event is known, in the same order and with the same content.
@@ -154,6 +148,30 @@ impl Committer {
         let place = records.record(0).place();
         Ok(limits.retains(place.version, place.recorded, self.head_of(event.stream)?))
     }
+}
+
+/// The version a stream stands at in these segments.
+pub(super) fn head_in(segments: &[Arc<Segment>], stream: &str) -> Result<u64, Damage> {
+    for segment in segments.iter().rev() {
+        let head = segment.with_index(|index| index.find(Kind::Stream, stream).map(|code| index.head(code)))?;
+        if let Some(head) = head {
+            return Ok(head);
+        }
+    }
+    Ok(0)
+}
+
+/// Whether the id of any of these events is known.
+fn any_known(view: &View, events: &[NewEvent]) -> Result<bool, Damage> {
+    for segment in view.iter().rev() {
+        let mut candidates = events.iter().filter(|event| segment.may_have(event.id)).peekable();
+        if candidates.peek().is_some()
+            && segment.with_index(|index| candidates.any(|event| index.find_id(event.id).is_some()))?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Where the event with this id is stored.

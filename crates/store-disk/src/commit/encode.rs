@@ -1,12 +1,13 @@
 //! Writes the frame of an append behind those that wait.
 
-use std::sync::PoisonError;
+use std::{ops::Range, sync::PoisonError};
 
 use mainspring_event::{NewEvent, Position, StoredEvent, Version};
 use mainspring_store::{Append, AppendError, Appended, StreamChange, Written};
 
-use super::Committer;
+use super::{Committer, decide::head_in};
 use crate::{
+    damage::Damage,
     format::{
         frame::{ALIGN, FRAME_HEAD, FrameHead, Kind, put_name},
         record::{Place, finish},
@@ -23,16 +24,26 @@ struct Frame<'a> {
     first: u64,
     /// Nanoseconds since 1970.
     recorded: i64,
-    /// Where the stream of each event stood before the frame.
-    heads: &'a [u64],
+    /// The stream of each event.
+    streams: &'a [KnownStream],
     /// The version of each event, if they do not just follow those.
     versions: Option<&'a [Version]>,
+}
+
+/// A stream as the growing segment knows it before the frame.
+#[derive(Clone, Copy)]
+enum KnownStream {
+    /// By this code.
+    Code(u32),
+    /// Not at all; it stands at this version.
+    Head(u64),
 }
 
 /// An event whose names have codes and whose place is known.
 struct Placed {
     place: Place,
-    tags: Vec<u32>,
+    /// Where in the frame's list the codes of its tags are.
+    tags: Range<usize>,
 }
 
 impl Committer {
@@ -46,8 +57,8 @@ impl Committer {
         }
         let now = i64::try_from(self.core.clock.now().as_nanosecond()).unwrap_or(i64::MAX);
         self.recorded = self.recorded.max(now);
-        let heads = self.heads_of(&append.events)?;
-        let frame = Frame { first, recorded: self.recorded, heads: &heads, versions: None };
+        let streams = self.streams_of(&append.events)?;
+        let frame = Frame { first, recorded: self.recorded, streams: &streams, versions: None };
         let written = self.write_frame(prepared, &changes, &frame);
         self.waiting.changes.extend(changes);
         Ok(Appended { position: Position(self.next_position - 1), written })
@@ -58,10 +69,10 @@ impl Committer {
         let Some(first) = events.first() else { return Ok(()) };
         let recorded = i64::try_from(first.recorded.as_nanosecond()).unwrap_or(i64::MAX);
         self.recorded = self.recorded.max(recorded);
-        let heads = self.heads_of(&prepared.append.events)?;
+        let streams = self.streams_of(&prepared.append.events)?;
         let versions: Vec<Version> = events.iter().map(|event| event.version).collect();
         let frame =
-            Frame { first: first.position.0, recorded: self.recorded, heads: &heads, versions: Some(&versions) };
+            Frame { first: first.position.0, recorded: self.recorded, streams: &streams, versions: Some(&versions) };
         self.write_frame(prepared, &prepared.append.changes, &frame);
         self.waiting.changes.extend_from_slice(&prepared.append.changes);
         Ok(())
@@ -73,15 +84,22 @@ impl Committer {
         self.end_frame(start, FrameHead { first_position: self.next_position, ..self.head_template() });
     }
 
-    /// The heads of the streams of these events as far as the growing segment does not know them.
-    fn heads_of(&self, events: &[NewEvent]) -> Result<Vec<u64>, AppendError> {
-        let mut heads = Vec::with_capacity(events.len());
-        for (at, event) in events.iter().enumerate() {
-            let same = at > 0 && events[at - 1].stream == event.stream;
-            let head = if same { Ok(heads[at - 1]) } else { self.head_of(event.stream.as_str()) };
-            heads.push(head.map_err(|damage| AppendError::Failed(damage.into()))?);
-        }
-        Ok(heads)
+    /// Looks up the streams of these events, those new to the growing segment in the sealed ones.
+    fn streams_of(&self, events: &[NewEvent]) -> Result<Vec<KnownStream>, AppendError> {
+        let view = self.core.view();
+        let (_, sealed) = view.split_last().expect("a log has a segment that grows");
+        let known = self.segment.with_index(|index| {
+            let code = |event: &NewEvent| index.find(Kind::Stream, event.stream.as_str());
+            events.iter().map(code).collect::<Vec<_>>()
+        });
+        let failed = |damage: Damage| AppendError::Failed(damage.into());
+        let head = |event: &NewEvent| head_in(sealed, event.stream.as_str()).map(KnownStream::Head);
+        let known = known.map_err(failed)?;
+        let streams = known.into_iter().zip(events);
+        streams
+            .map(|(code, event)| code.map_or_else(|| head(event), |code| Ok(KnownStream::Code(code))))
+            .collect::<Result<_, _>>()
+            .map_err(failed)
     }
 
     /// The changes of an append that change something, as they are kept: a truncation does not reach beyond the head of its
@@ -101,24 +119,22 @@ impl Committer {
     }
 
     fn write_frame(&mut self, prepared: &Prepared, changes: &[StreamChange], frame: &Frame<'_>) -> Vec<Written> {
-        let Frame { first, recorded, heads, versions } = *frame;
+        let Frame { first, recorded, streams, versions } = *frame;
         let segment = self.segment.clone();
         let index = segment.memory_index().expect("the growing segment has its index in memory");
         let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
         let start = self.begin_frame();
         let events = &prepared.append.events;
-        let mut placed = Vec::with_capacity(events.len());
+        let mut placed: Vec<Placed> = Vec::with_capacity(events.len());
+        let mut tags = Vec::new();
         for (at, event) in events.iter().enumerate() {
-            let place = Place {
-                stream: 0,
-                event_type: 0,
-                source: 0,
-                content_type: 0,
-                position: first + at as u64,
-                version: 0,
-                recorded,
-            };
-            placed.push(self.place(&mut index, event, heads[at], versions.map(|versions| versions[at]), place));
+            let like = at.checked_sub(1).map(|before| (&events[before], &placed[before]));
+            let (stream, head) = self.stream(&mut index, event, streams[at]);
+            let version = versions.map_or(head + 1, |versions| versions[at].0);
+            index.set_head(stream, version);
+            let place = Place { position: first + at as u64, version, recorded, stream, ..Place::default() };
+            let next = self.place(&mut index, event, like, place, &mut tags);
+            placed.push(next);
         }
         let names = self.waiting.frames.len() - start - FRAME_HEAD;
         if !changes.is_empty() {
@@ -130,7 +146,8 @@ impl Committer {
             index.begin_frame(first, recorded);
         }
         let mut written = Vec::with_capacity(events.len());
-        for ((event, encoded), Placed { place, tags }) in events.iter().zip(&prepared.bodies).zip(&placed) {
+        for ((event, encoded), Placed { place, tags: codes }) in events.iter().zip(&prepared.bodies).zip(&placed) {
+            let tags = &tags[codes.clone()];
             let offset = self.end + self.waiting.frames.len() as u64;
             self.waiting.frames.extend_from_slice(&prepared.buffer[encoded.range.clone()]);
             let checksum = finish(&mut self.waiting.frames, encoded.checksum, tags, place);
@@ -159,39 +176,57 @@ impl Committer {
         written
     }
 
-    /// Gives an event's names their codes, writing those that are new to the segment, and its stream the next version.
+    /// The code of an event's stream, and the version it stands at.
+    fn stream(&mut self, index: &mut MemoryIndex, event: &NewEvent, known: KnownStream) -> (u32, u64) {
+        match known {
+            KnownStream::Code(code) => (code, index.head(code)),
+            KnownStream::Head(head) => match self.code(index, Kind::Stream, event.stream.as_str()) {
+                (code, true) => (code, head),
+                // An earlier event of the frame has made it known.
+                (code, false) => (code, index.head(code)),
+            },
+        }
+    }
+
+    /// Gives an event's names their codes. Most are those of the event before, which saves looking them up.
     fn place(
         &mut self,
         index: &mut MemoryIndex,
         event: &NewEvent,
-        head: u64,
-        version: Option<Version>,
+        like: Option<(&NewEvent, &Placed)>,
         place: Place,
+        tags: &mut Vec<u32>,
     ) -> Placed {
-        let frames = &mut self.waiting.frames;
-        let mut code = |index: &mut MemoryIndex, kind: Kind, name: &str| {
-            let (code, new) = index.intern(kind, name);
-            if new {
-                put_name(frames, kind, name);
-            }
-            (code, new)
+        let event_type = match like {
+            Some((before, placed)) if before.event_type == event.event_type => placed.place.event_type,
+            _ => self.code(index, Kind::Type, event.event_type.as_str()).0,
         };
-        let (stream, new) = code(index, Kind::Stream, event.stream.as_str());
-        if new {
-            index.set_head(stream, head);
+        let source = match like {
+            Some((before, placed)) if before.source == event.source => placed.place.source,
+            _ => self.code(index, Kind::Source, event.source.as_str()).0,
+        };
+        let content_type = match like {
+            Some((before, placed)) if before.content_type == event.content_type => placed.place.content_type,
+            _ => self.code(index, Kind::ContentType, &event.content_type).0,
+        };
+        let start = tags.len();
+        for (number, tag) in event.tags.iter().enumerate() {
+            let code = match like {
+                Some((before, placed)) if before.tags.get(number) == Some(tag) => tags[placed.tags.start + number],
+                _ => self.code(index, Kind::Tag, tag.as_str()).0,
+            };
+            tags.push(code);
         }
-        let version = version.map_or(index.head(stream) + 1, |version| version.0);
-        index.set_head(stream, version);
-        let place = Place {
-            stream,
-            event_type: code(index, Kind::Type, event.event_type.as_str()).0,
-            source: code(index, Kind::Source, event.source.as_str()).0,
-            content_type: code(index, Kind::ContentType, &event.content_type).0,
-            version,
-            ..place
-        };
-        let tags = event.tags.iter().map(|tag| code(index, Kind::Tag, tag.as_str()).0).collect();
-        Placed { place, tags }
+        Placed { place: Place { event_type, source, content_type, ..place }, tags: start..tags.len() }
+    }
+
+    /// The code of a name, written to the frame if it is new to the segment; and whether it is.
+    fn code(&mut self, index: &mut MemoryIndex, kind: Kind, name: &str) -> (u32, bool) {
+        let (code, new) = index.intern(kind, name);
+        if new {
+            put_name(&mut self.waiting.frames, kind, name);
+        }
+        (code, new)
     }
 
     fn begin_frame(&mut self) -> usize {

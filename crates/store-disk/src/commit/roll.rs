@@ -4,10 +4,10 @@ use std::{io, sync::Arc, thread};
 
 use mainspring_store::AppendError;
 
-use super::Committer;
+use super::{Committer, ahead::Ahead};
 use crate::{
     core::{Core, about},
-    disk::{Access, Disk},
+    disk::{Access, Disk, DiskFile},
     format::{
         manifest::SegmentEntry,
         segment::{SEGMENT_HEAD, SegmentHead, index_name, log_name},
@@ -42,7 +42,10 @@ impl Committer {
         let name = log_name(head.number);
         let disk = self.core.disk.clone();
         let explain = |error: &io::Error| about(&*disk, &name, error);
-        let file = disk.create(&name).map_err(|error| explain(&error))?;
+        let file = match self.take_ahead(&name) {
+            Some(file) => file,
+            None => disk.create(&name).map_err(|error| explain(&error))?,
+        };
         let begun = file.write_all_at(0, &head.encode()).and_then(|()| file.sync());
         begun.map_err(|error| explain(&error))?;
 
@@ -67,7 +70,7 @@ impl Committer {
         }
         self.previous = head.chain();
         self.end = SEGMENT_HEAD;
-        self.allocated = SEGMENT_HEAD;
+        self.allocated = self.file.size()?;
         let sealed = self.segment.seal(log);
         let number = sealed.number;
         self.core.replace(sealed);
@@ -87,6 +90,22 @@ impl Committer {
             self.index_in_background(number);
         }
         Ok(())
+    }
+
+    /// Begins to prepare the next segment when this one is half full: small stores never pay for one.
+    pub(super) fn prepare_next(&mut self) {
+        if self.replayable || self.ahead.is_some() || self.end < self.segment_bytes / 2 {
+            return;
+        }
+        match Ahead::begin(self.core.disk.clone(), self.segment_bytes) {
+            Ok(ahead) => self.ahead = Some(ahead),
+            Err(error) => tracing::warn!(%error, "no thread to prepare the next segment"),
+        }
+    }
+
+    fn take_ahead(&mut self, name: &str) -> Option<Arc<dyn DiskFile>> {
+        let taken = self.ahead.take()?.take(&*self.core.disk, name);
+        taken.inspect_err(|error| tracing::warn!(%error, "the next segment could not be prepared")).ok()
     }
 
     /// Writes the index of a sealed segment while appends go on; at most one at a time, so that a slow disk slows appends

@@ -50,7 +50,7 @@ pub(crate) fn encode_body(event: &NewEvent, out: &mut Vec<u8>) -> Body {
 }
 
 /// What the committer knows of an event.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Place {
     pub(crate) stream: u32,
     pub(crate) event_type: u32,

@@ -1,0 +1,71 @@
+//! The next segment, filled with zeros while this one is still written, so that going on costs little and no append waits
+//! for new blocks of the file system.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+};
+
+use crate::disk::{Disk, DiskFile};
+
+/// The name under which it is prepared; opening removes one that was left behind.
+const AHEAD: &str = "next.log.new";
+
+/// So much is written at once …
+const PIECE: usize = 1 << 20;
+
+/// … and so much synced together, so that syncs of the log beside it stay short.
+const SYNC_EVERY: u64 = 2 << 20;
+
+/// A file of zeros that is, or is becoming, ready to be the next segment.
+pub(super) struct Ahead {
+    thread: JoinHandle<io::Result<Arc<dyn DiskFile>>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Ahead {
+    /// Begins to fill a file of `bytes` bytes.
+    pub(super) fn begin(disk: Arc<dyn Disk>, bytes: u64) -> io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let builder = thread::Builder::new().name("mainspring-ahead".to_owned());
+        let thread = builder.spawn(move || fill(&*disk, bytes, &stopped))?;
+        Ok(Self { thread, stop })
+    }
+
+    /// The file, renamed to `name`, if it was filled.
+    pub(super) fn take(self, disk: &dyn Disk, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let file = self.thread.join().map_err(|_| io::Error::other("filling the next segment panicked"))??;
+        disk.rename(AHEAD, name)?;
+        Ok(file)
+    }
+
+    /// Gives up and removes the file.
+    pub(super) fn abandon(self, disk: &dyn Disk) {
+        self.stop.store(true, Ordering::Relaxed);
+        let filled =
+            self.thread.join().map_err(|_| io::Error::other("it panicked")).and_then(|filled| filled.map(drop));
+        if let Err(error) = filled.and_then(|()| disk.remove(AHEAD)) {
+            tracing::debug!(%error, "the next segment, which was not needed, was not prepared to its end");
+        }
+    }
+}
+
+fn fill(disk: &dyn Disk, bytes: u64, stop: &AtomicBool) -> io::Result<Arc<dyn DiskFile>> {
+    let file = disk.create(AHEAD)?;
+    let zeros = vec![0; PIECE];
+    let mut filled = 0;
+    while filled < bytes && !stop.load(Ordering::Relaxed) {
+        let piece = PIECE.min(usize::try_from(bytes - filled).unwrap_or(PIECE));
+        file.write_all_at(filled, &zeros[..piece])?;
+        filled += piece as u64;
+        if filled.is_multiple_of(SYNC_EVERY) || filled == bytes {
+            file.sync()?;
+        }
+    }
+    Ok(file)
+}
