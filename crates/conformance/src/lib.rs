@@ -56,6 +56,7 @@ mod law;
 mod laws;
 mod memory;
 mod model;
+mod pressure;
 mod sample;
 mod seed;
 mod subject;

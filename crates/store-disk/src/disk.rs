@@ -13,7 +13,7 @@ pub use os::OsDisk;
 
 /// A directory of files without sub-directories.
 pub trait Disk: Send + Sync + 'static {
-    /// Where the directory is, for messages.
+    /// Where a file is, for messages; the directory itself where `name` is empty.
     fn describe(&self, name: &str) -> String;
 
     /// The names of all files.

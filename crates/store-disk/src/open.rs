@@ -95,6 +95,8 @@ pub(crate) fn for_writing(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<
 
 /// Opens the store to read it while another process may write.
 pub(crate) fn for_reading(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
+    // A directory without a store gets no lock file.
+    load_manifest(&*disk)?;
     // Without a writer nothing moves, and a sync makes every whole frame durable. Where the lock cannot be used at all,
     // on a read-only file system say, only what is known to be synced is shown.
     let guard = disk.lock();

@@ -8,6 +8,7 @@ use mainspring_event::{EventBuffer, EventRef, MetadataRef, Position, Tags, Versi
 
 use crate::{
     format::{frame::Kind, record::Record},
+    index::Index,
     names::Names,
     segment::{Segment, SegmentError},
 };
@@ -26,17 +27,12 @@ pub(crate) struct Records {
 impl Records {
     /// Reads and verifies the records of these events, given in increasing order.
     pub(crate) fn load(segment: &Segment, ordinals: &[u32]) -> Result<Self, SegmentError> {
-        let places = segment.with_index(|index| {
-            let events = index.events();
-            let place = |ordinal: &u32| {
-                let next = if ordinal + 1 < events { Some(index.offset(ordinal + 1)) } else { None };
-                (index.offset(*ordinal), next)
-            };
-            ordinals.iter().map(place).collect::<Vec<_>>()
-        })?;
         let (data, starts) = match segment.sealed_bytes() {
-            Some(bytes) => (bytes.clone(), places.into_iter().map(|(start, _)| start).collect()),
-            None => Self::copy(segment, &places)?,
+            Some(bytes) => {
+                let starts = |index: &dyn Index| ordinals.iter().map(|ordinal| index.offset(*ordinal)).collect();
+                (bytes.clone(), segment.with_index(starts)?)
+            }
+            None => Self::copy(segment, ordinals)?,
         };
         let records = Self { data, starts, names: segment.names() };
         for (index, ordinal) in ordinals.iter().enumerate() {
@@ -49,7 +45,12 @@ impl Records {
     }
 
     /// Reads runs of neighbouring records of a growing segment into one buffer.
-    fn copy(segment: &Segment, places: &[(u32, Option<u32>)]) -> Result<(Bytes, Vec<u32>), SegmentError> {
+    fn copy(segment: &Segment, ordinals: &[u32]) -> Result<(Bytes, Vec<u32>), SegmentError> {
+        let places = segment.with_index(|index| {
+            let events = index.events();
+            let next = |ordinal: u32| (ordinal < events).then(|| index.offset(ordinal));
+            ordinals.iter().map(|ordinal| (index.offset(*ordinal), next(ordinal + 1))).collect::<Vec<_>>()
+        })?;
         let end = segment.end();
         // The index may know records that are not written yet.
         let end_of = |next: Option<u32>| next.map_or(end, |next| end.min(u64::from(next)));

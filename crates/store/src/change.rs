@@ -35,7 +35,8 @@ pub enum StreamChange {
         /// How much.
         retention: Retention,
     },
-    /// Removes every event below `version`. A lower version than before changes nothing.
+    /// Removes every event below `version` that is there now; what is written later is kept. A lower version than before
+    /// changes nothing.
     TruncateBefore {
         /// Of which stream.
         stream: StreamName,

@@ -31,9 +31,11 @@ pub enum ReadFrom {
     End,
     /// Next to this position, which itself is not read: above it forwards, below it backwards.
     After(Position),
-    /// At this version, which itself is read. Only for a query of exactly one stream.
+    /// At this version, which itself is read. Only for a query of exactly one stream. A follower from a version still to
+    /// come leaves out those before it.
     Version(Version),
-    /// At this recorded time, which itself is read: events recorded then or later forwards, then or earlier backwards.
+    /// At this recorded time, which itself is read: events recorded then or later forwards, then or earlier backwards. It
+    /// may lie in the future of a follower.
     Time(Timestamp),
 }
 

@@ -8,13 +8,15 @@ use crate::{BoxError, EventStore};
 /// A store that can take over the history of another one, keeping positions, versions and recorded times.
 #[async_trait]
 pub trait Restore: EventStore {
-    /// Makes the next `events` of a copied history durable in one commit.
+    /// Makes the next `events` of a copied history durable.
     ///
-    /// Their positions are above the head and increase; the versions of each stream are above its head and increase. A
-    /// version above the next one means that what lies between was removed before the copy.
+    /// Their positions are above the head and increase, the versions of each stream are above its head and increase, and
+    /// recorded times do not decrease. A version above the next one means that what lies between was removed before the
+    /// copy.
     ///
     /// # Errors
-    /// [`RestoreError`]; nothing of `events` was written unless it says so.
+    /// [`RestoreError`]. After `OutOfOrder` nothing of `events` was written. After another error, or a crash, the first of
+    /// them may have been: go on with those above the head.
     async fn restore(&self, events: Vec<StoredEvent>) -> Result<(), RestoreError>;
 }
 
@@ -30,8 +32,8 @@ pub enum RestoreError {
         /// What is wrong with it.
         reason: String,
     },
-    /// Surely not written.
-    #[error("not written")]
+    /// Not written, or not all of it.
+    #[error("not written to its end")]
     Failed(#[source] BoxError),
     /// May have been written.
     #[error("may have been written")]

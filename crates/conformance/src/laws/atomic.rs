@@ -9,7 +9,7 @@ use mainspring_store::{
 
 use crate::{
     Backend,
-    law::join,
+    pressure::Pressure,
     sample::{event, events, expecting, ids, in_streams, new_ids, stream, with_payload},
     subject::{Subject, place},
 };
@@ -32,33 +32,31 @@ pub(crate) async fn an_append_to_several_streams_keeps_the_order_of_its_events(b
 
 /// While appends to several streams are under way, no read of any kind sees a part of one.
 pub(crate) async fn readers_never_see_a_part_of_an_append(backend: &dyn Backend) {
-    const APPENDS: usize = 60;
     const STREAMS: [&str; 3] = ["a-1", "b-1", "c-1"];
     let subject = Subject::open(backend).await;
-    let store = subject.store.clone();
-    let writer = tokio::spawn(async move {
-        for number in 0..APPENDS {
-            let batch = (0..7).map(|index| with_payload(STREAMS[index % 3], number.to_string()));
-            store.append(Append::new(batch)).await.expect("nothing stands against this append");
-            tokio::task::yield_now().await;
-        }
+    let writer = Pressure::start(&subject, 1, 20, |_, count| {
+        Append::new((0..7).map(|index| with_payload(STREAMS[index % 3], count.to_string())))
     });
-    loop {
-        let done = writer.is_finished();
+    let mut head = Position::START;
+    for _ in 0..30 {
+        head = writer.moved(&subject, head).await;
         for read in [Read::new(Query::All), Read::new(Query::All).backwards(), Read::new(in_streams(&STREAMS))] {
-            let mut seen: HashMap<_, usize> = HashMap::new();
-            for event in subject.events(read).await {
-                *seen.entry(event.event.payload).or_default() += 1;
-            }
-            let part = seen.iter().find(|(_, count)| **count != 7);
-            assert_eq!(part, None, "a read saw a part of an append");
-            assert!(!done || seen.len() == APPENDS, "a read at rest sees every append");
-        }
-        if done {
-            break;
+            whole_appends(&subject, read).await;
         }
     }
-    join([writer]).await;
+    let appends = writer.stop().await[0].len();
+    assert_eq!(whole_appends(&subject, Read::new(Query::All)).await, appends, "a read at rest sees every append");
+}
+
+/// How many appends of seven events a read saw, none of them in part.
+async fn whole_appends(subject: &Subject, read: Read) -> usize {
+    let mut seen: HashMap<_, usize> = HashMap::new();
+    for event in subject.events(read).await {
+        *seen.entry(event.event.payload).or_default() += 1;
+    }
+    let part = seen.iter().find(|(_, count)| **count != 7);
+    assert_eq!(part, None, "a read saw a part of an append");
+    seen.len()
 }
 
 /// One check that does not hold keeps every event and every change out.

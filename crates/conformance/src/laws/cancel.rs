@@ -1,9 +1,11 @@
 //! Law 9: dropping the append future leaves all or nothing, and the identical append settles which.
 
-use std::{collections::HashMap, pin::Pin, sync::Arc, task::Poll};
+use std::{collections::HashMap, future::poll_fn, sync::Arc, task::Poll};
 
+use futures_util::future::BoxFuture;
 use mainspring_event::{NewEvent, Version};
-use mainspring_store::{Append, Appended, EventStore, Expected, Query, Read};
+use mainspring_store::{Append, AppendError, Appended, EventStore, Expected, Query, Read};
+use tokio::sync::oneshot;
 
 use crate::{
     Backend,
@@ -13,17 +15,23 @@ use crate::{
     subject::Subject,
 };
 
-/// Polls an append so many times, letting others run in between, and drops it unless it was answered.
-async fn drop_after(store: &dyn EventStore, append: Append, polls: u64) -> Option<Appended> {
-    let mut future = store.append(append);
+/// After how many polls appends are dropped: one store needs one, another dozens.
+const POLLS: [u64; 10] = [0, 1, 2, 3, 5, 8, 13, 21, 34, 55];
+
+/// Polls an append so many times, letting others run in between, unless it is answered before.
+async fn poll(append: &mut BoxFuture<'_, Result<Appended, AppendError>>, polls: u64) -> Option<Appended> {
     for _ in 0..polls {
-        let polled = std::future::poll_fn(|context| Poll::Ready(Pin::new(&mut future).poll(context))).await;
-        if let Poll::Ready(answer) = polled {
+        if let Poll::Ready(answer) = poll_fn(|context| Poll::Ready(append.as_mut().poll(context))).await {
             return Some(answer.expect("nothing stands against this append"));
         }
         tokio::task::yield_now().await;
     }
     None
+}
+
+/// Polls an append so many times and drops it.
+async fn drop_after(store: &dyn EventStore, append: Append, polls: u64) -> Option<Appended> {
+    poll(&mut store.append(append), polls).await
 }
 
 /// An append that was never polled writes nothing.
@@ -39,7 +47,7 @@ pub(crate) async fn an_append_that_was_never_polled_writes_nothing(backend: &dyn
 pub(crate) async fn a_dropped_append_is_whole_or_absent(backend: &dyn Backend) {
     let subject = Subject::open(backend).await;
     let mut sizes = HashMap::new();
-    for polls in (0..8).cycle().take(64) {
+    for polls in POLLS.into_iter().cycle().take(64) {
         let batch: Vec<_> = ["a-1", "b-1", "a-1", "c-1"].map(event).into();
         sizes.insert(batch[0].id, new_ids(&batch));
         drop_after(&*subject.store, Append::new(batch), polls).await;
@@ -57,7 +65,7 @@ pub(crate) async fn a_dropped_append_is_whole_or_absent(backend: &dyn Backend) {
 pub(crate) async fn repeating_a_dropped_append_settles_it(backend: &dyn Backend) {
     let subject = Subject::open(backend).await;
     let mut version = 0;
-    for polls in (0..10).cycle().take(60) {
+    for polls in POLLS.into_iter().cycle().take(60) {
         let batch = [event("a-1"), event("b-1"), event("a-1")];
         let append = Append::new(batch.clone()).expect(stream("a-1"), Expected::Exactly(Version(version)));
         let answered = drop_after(&*subject.store, append.clone(), polls).await;
@@ -74,7 +82,7 @@ pub(crate) async fn repeating_a_dropped_append_settles_it(backend: &dyn Backend)
 /// Appends that are dropped do not stand in the way of others.
 pub(crate) async fn dropped_appends_do_not_block_others(backend: &dyn Backend) {
     let subject = Subject::open(backend).await;
-    for polls in (0..5).cycle().take(50) {
+    for polls in POLLS.into_iter().cycle().take(50) {
         drop_after(&*subject.store, Append::new(events("a-1", 2)), polls).await;
         subject.write([event("b-1")]).await;
     }
@@ -88,7 +96,7 @@ async fn write_and_abort(store: Arc<dyn EventStore>, writer: u64) -> Vec<Append>
         let batch: Vec<NewEvent> =
             (0..5).map(|_| with_payload(&format!("a-{writer}"), format!("{writer}/{number}"))).collect();
         let append = Append::new(batch);
-        if drop_after(&*store, append.clone(), random.within(0..=6)).await.is_none() {
+        if drop_after(&*store, append.clone(), random.pick(&POLLS)).await.is_none() {
             dropped.push(append);
         }
     }
@@ -110,7 +118,9 @@ pub(crate) async fn drops_among_concurrent_writers_leave_all_or_nothing(backend:
         assert!(whole(&subject.all().await), "a part of an append is there");
         tokio::task::yield_now().await;
     }
-    for append in join(tasks).await.concat() {
+    let dropped = join(tasks).await.concat();
+    assert!(whole(&subject.all().await), "a part of an append is there");
+    for append in dropped {
         let settled = subject.taken(append.clone()).await;
         assert_eq!(subject.taken(append).await, settled);
     }
@@ -122,18 +132,25 @@ pub(crate) async fn drops_among_concurrent_writers_leave_all_or_nothing(backend:
 /// A task that is aborted while it appends leaves all or nothing, too.
 pub(crate) async fn an_aborted_task_leaves_all_or_nothing(backend: &dyn Backend) {
     let subject = Subject::open(backend).await;
-    for round in 0..40_u64 {
-        let append = Append::new(events(&format!("a-{round}"), 4));
+    for (round, polls) in POLLS.into_iter().cycle().take(40).enumerate() {
+        let name = format!("a-{round}");
+        let append = Append::new(events(&name, 4));
         let (store, repeat) = (subject.store.clone(), append.clone());
-        let task = tokio::spawn(async move { store.append(append).await });
-        for _ in 0..round % 5 {
-            tokio::task::yield_now().await;
-        }
+        let (pause, paused) = oneshot::channel();
+        let task = tokio::spawn(async move {
+            let mut append = store.append(append);
+            let answered = poll(&mut append, polls).await;
+            pause.send(answered).expect("the law waits for it");
+            std::future::pending::<()>().await; // The append is held until the task is aborted.
+            drop(append);
+        });
+        let answered = subject.within(paused, "the middle of an append").await.expect("the task comes to it");
         task.abort();
-        if let Err(error) = task.await {
-            assert!(error.is_cancelled(), "an append panicked: {error}");
-        }
-        subject.taken(repeat).await;
-        assert_eq!(subject.stream(&format!("a-{round}")).await.len(), 4);
+        assert!(task.await.is_err_and(|error| error.is_cancelled()), "the task was aborted");
+        let left = subject.stream(&name).await.len();
+        assert!(left == 4 || (left == 0 && answered.is_none()), "{left} of 4 events are there");
+        let settled = subject.taken(repeat).await;
+        assert!(answered.is_none_or(|answered| answered == settled), "the repeat gets the original answer");
+        assert_eq!(subject.stream(&name).await.len(), 4);
     }
 }

@@ -1,13 +1,13 @@
 //! Law 3: positions increase in commit order, and nothing appears later below what a reader has seen.
 
-use mainspring_event::{EventId, Position};
+use mainspring_event::{EventId, Position, StoredEvent};
 use mainspring_store::{Append, Query, Read, ReadFrom};
 
 use crate::{
     Backend,
     law::join,
-    sample::{event, events, ids},
-    seed::Seed,
+    pressure::Pressure,
+    sample::{event, events, ids, new_ids},
     subject::{Subject, stored},
 };
 
@@ -57,71 +57,66 @@ pub(crate) async fn a_later_append_lies_above_an_answered_one(backend: &dyn Back
 /// Appends of many tasks get distinct positions without holes, and the receipts say where the events are.
 pub(crate) async fn concurrent_appends_leave_no_holes(backend: &dyn Backend) {
     let subject = Subject::open(backend).await;
-    let tasks: Vec<_> = (0..8_usize).map(|task| tokio::spawn(write_many(subject.store.clone(), task, 20))).collect();
-    let mut receipts: Vec<(Position, EventId)> = join(tasks).await.concat();
+    let done = Pressure::start(&subject, 8, 20, some_events).stop().await;
+    let mut receipts: Vec<(Position, EventId)> = Vec::new();
+    for (append, appended) in done.concat() {
+        assert_eq!(appended.written.len(), append.events.len());
+        assert!(appended.written.windows(2).all(|pair| pair[1].position.0 == pair[0].position.0 + 1));
+        receipts.extend(appended.written.iter().map(|at| at.position).zip(new_ids(&append.events)));
+    }
     receipts.sort_unstable();
     let read: Vec<_> = subject.all().await.iter().map(|event| (event.position, event.event.id)).collect();
     assert_eq!(read, receipts, "the receipts say where the events are");
     assert!(read.iter().map(|(position, _)| position.0).eq(1..=read.len() as u64), "positions are dense");
 }
 
-async fn write_many(
-    store: std::sync::Arc<dyn mainspring_store::EventStore>,
-    task: usize,
-    appends: usize,
-) -> Vec<(Position, EventId)> {
-    let mut random = Seed::new(task as u64);
-    let mut receipts = Vec::new();
-    for _ in 0..appends {
-        let batch = events(&format!("a-{task}"), random.within(1..=5) as usize);
-        let ids: Vec<_> = batch.iter().map(|event| event.id).collect();
-        let appended = store.append(Append::new(batch)).await.expect("nothing stands against this append");
-        assert_eq!(appended.written.len(), ids.len());
-        assert!(appended.written.windows(2).all(|pair| pair[1].position.0 == pair[0].position.0 + 1));
-        receipts.extend(appended.written.iter().map(|at| at.position).zip(ids));
-    }
-    receipts
+/// One to five events.
+fn some_events(writer: u64, count: u64) -> Append {
+    Append::new(events(&format!("a-{writer}"), 1 + (writer * 7 + count * 3) as usize % 5))
 }
 
 /// A reader that pages behind fast writers never misses an event that becomes visible below what it saw.
 pub(crate) async fn nothing_appears_below_what_a_reader_saw(backend: &dyn Backend) {
     let subject = Subject::open(backend).await;
-    let tasks: Vec<_> = (0..8_usize).map(|task| tokio::spawn(write_many(subject.store.clone(), task, 20))).collect();
+    let writers = Pressure::start(&subject, 8, 10, some_events);
     let (mut seen, mut through) = (Vec::new(), Position::START);
-    loop {
-        let done = tasks.iter().all(tokio::task::JoinHandle::is_finished);
-        for batch in subject.batches(Read::new(Query::All).from(ReadFrom::After(through))).await {
-            seen.extend(stored(&batch));
-            through = batch.through();
-        }
-        if done {
-            break;
-        }
-        tokio::task::yield_now().await;
+    for _ in 0..60 {
+        writers.moved(&subject, through).await;
+        page(&subject, &mut seen, &mut through).await;
     }
-    join(tasks).await;
+    writers.stop().await;
+    page(&subject, &mut seen, &mut through).await;
     assert!(seen.windows(2).all(|pair| pair[0].position < pair[1].position), "positions strictly increase");
     assert_eq!(ids(&seen), ids(&subject.all().await), "the pages together are the whole");
+    assert_eq!(seen.len() as u64, subject.head().await.0);
+}
+
+/// Reads on from where the last page ended.
+async fn page(subject: &Subject, seen: &mut Vec<StoredEvent>, through: &mut Position) {
+    for batch in subject.batches(Read::new(Query::All).from(ReadFrom::After(*through))).await {
+        seen.extend(stored(&batch));
+        *through = batch.through();
+    }
 }
 
 /// The head only moves forwards, and everything up to it can be read.
 pub(crate) async fn the_head_is_readable_and_never_goes_back(backend: &dyn Backend) {
     let subject = Subject::open(backend).await;
-    let tasks: Vec<_> = (0..4_usize).map(|task| tokio::spawn(write_many(subject.store.clone(), task, 20))).collect();
+    let writers = Pressure::start(&subject, 4, 10, some_events);
     let mut last = Position::START;
-    loop {
-        let done = tasks.iter().all(tokio::task::JoinHandle::is_finished);
-        let head = subject.head().await;
+    for _ in 0..40 {
+        let head = writers.moved(&subject, last).await;
         assert!(head >= last, "the head went back from {last} to {head}");
         let read = subject.all().await;
         assert!(read.len() as u64 >= head.0, "{} events are readable below the head {head}", read.len());
         last = head;
-        if done {
-            break;
-        }
-        tokio::task::yield_now().await;
     }
-    join(tasks).await;
+    writers.stop().await;
+    for _ in 0..3 {
+        let head = subject.head().await;
+        assert!(head >= last, "the head went back from {last} to {head}");
+        last = head;
+    }
 }
 
 /// The oldest event of an untouched store is the first, and an empty store has none.

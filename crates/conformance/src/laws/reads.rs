@@ -127,12 +127,14 @@ pub(crate) async fn pages_are_the_whole(backend: &dyn Backend) {
 }
 
 async fn pages(subject: &Subject, mut read: Read, size: usize) -> Vec<StoredEvent> {
-    let mut all = Vec::new();
+    let mut all: Vec<StoredEvent> = Vec::new();
     loop {
         let batches = subject.batches(read.clone()).await;
         let page: Vec<_> = batches.iter().flat_map(crate::subject::stored).collect();
-        read = read.from(ReadFrom::After(batches.last().expect("a page says how far it came").through()));
+        let through = batches.last().expect("a page says how far it came").through();
         let short = page.len() < size;
+        assert!(short || read.from != ReadFrom::After(through), "a full page moves on");
+        read = read.from(ReadFrom::After(through));
         all.extend(page);
         if short {
             return all;

@@ -8,7 +8,7 @@ use mainspring_store::{Append, Clock, Direction, Query, Read, ReadFrom};
 
 use crate::{
     Backend, ManualClock,
-    law::join,
+    pressure::Pressure,
     sample::{event, events, in_streams},
     subject::Subject,
 };
@@ -45,18 +45,7 @@ pub(crate) async fn recorded_never_decreases_when_the_clock_does(backend: &dyn B
 /// Recorded times follow positions under concurrent writers.
 pub(crate) async fn recorded_never_decreases_under_concurrent_writers(backend: &dyn Backend) {
     let subject = Subject::open(backend).await;
-    let tasks: Vec<_> = (0..8)
-        .map(|writer| {
-            let store = subject.store.clone();
-            tokio::spawn(async move {
-                for _ in 0..20 {
-                    let append = Append::new(events(&format!("a-{writer}"), 2));
-                    store.append(append).await.expect("nothing stands against this append");
-                }
-            })
-        })
-        .collect();
-    join(tasks).await;
+    Pressure::start(&subject, 8, 20, |writer, _| Append::new(events(&format!("a-{writer}"), 2))).stop().await;
     let recorded: Vec<_> = subject.all().await.iter().map(|event| event.recorded).collect();
     assert!(recorded.is_sorted());
 }

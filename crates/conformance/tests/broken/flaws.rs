@@ -4,6 +4,7 @@ mod answers;
 mod appends;
 mod changes;
 mod checks;
+mod conditions;
 mod fidelity;
 mod followers;
 mod ids;
@@ -12,22 +13,15 @@ mod progress;
 mod queries;
 mod reads;
 
-use crate::store::Flaw;
-
-/// Every flaw.
-pub(crate) fn flaws() -> impl Iterator<Item = &'static Flaw> {
-    let all: [&'static [Flaw]; 11] = [
-        appends::FLAWS,
-        checks::FLAWS,
-        ids::FLAWS,
-        answers::FLAWS,
-        changes::FLAWS,
-        fidelity::FLAWS,
-        reads::FLAWS,
-        queries::FLAWS,
-        progress::FLAWS,
-        followers::FLAWS,
-        lifetimes::FLAWS,
-    ];
-    all.into_iter().flatten()
-}
+pub(crate) use answers::FLAWS as ANSWERS;
+pub(crate) use appends::FLAWS as APPENDS;
+pub(crate) use changes::FLAWS as CHANGES;
+pub(crate) use checks::FLAWS as CHECKS;
+pub(crate) use conditions::FLAWS as CONDITIONS;
+pub(crate) use fidelity::FLAWS as FIDELITY;
+pub(crate) use followers::FLAWS as FOLLOWERS;
+pub(crate) use ids::FLAWS as IDS;
+pub(crate) use lifetimes::FLAWS as LIFETIMES;
+pub(crate) use progress::FLAWS as PROGRESS;
+pub(crate) use queries::FLAWS as QUERIES;
+pub(crate) use reads::FLAWS as READS;

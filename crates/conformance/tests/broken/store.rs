@@ -1,7 +1,7 @@
 //! A store that obeys the reference model but for one flaw.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -65,6 +65,7 @@ pub(crate) struct Memo {
     pub(crate) flag: AtomicBool,
     ids: Mutex<HashSet<EventId>>,
     streams: Mutex<HashSet<StreamName>>,
+    truncated: Mutex<HashMap<StreamName, Version>>,
     events: Mutex<Vec<NewEvent>>,
     followers: Mutex<Vec<Arc<AtomicU64>>>,
 }
@@ -76,6 +77,10 @@ impl Memo {
 
     pub(crate) fn streams(&self) -> MutexGuard<'_, HashSet<StreamName>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn truncated(&self) -> MutexGuard<'_, HashMap<StreamName, Version>> {
+        self.truncated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn events(&self) -> MutexGuard<'_, Vec<NewEvent>> {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use mainspring_event::{StoredEvent, Version};
+use mainspring_event::{Position, StoredEvent, Version};
 use mainspring_store::{Append, AppendError, Limits, RestoreError, StreamChange};
 
 use super::{Committer, FlushError, decide::find_id};
@@ -13,34 +13,24 @@ impl Committer {
     pub(crate) fn restore(&mut self, events: &[StoredEvent], limits: &Limits) -> Result<(), RestoreError> {
         self.check_open().map_err(|refused| RestoreError::Failed(refused.into()))?;
         let changes = self.check_copied(events)?;
-        let same_commit = |one: &StoredEvent, next: &StoredEvent| {
-            next.position.0 == one.position.0 + 1 && next.recorded == one.recorded
-        };
-        for run in events.chunk_by(same_commit) {
-            for part in run.chunks(limits.append_events) {
-                let mut append = Append::new(part.iter().map(|event| event.event.clone()));
-                append.changes = part.iter().filter_map(|event| changes.get(&event.position).cloned()).collect();
-                let prepared = Prepared::new(append, &Limits { append_bytes: usize::MAX, ..*limits });
-                let prepared = prepared.map_err(|error| RestoreError::Failed(error.into()))?;
-                if !self.has_room(prepared.frame_bound()) {
-                    self.go_on().map_err(copied)?;
-                }
-                self.write_copied(&prepared, part).map_err(copied)?;
+        for part in frames(events, limits) {
+            let mut append = Append::new(part.iter().map(|event| event.event.clone()));
+            append.changes = part.iter().filter_map(|event| changes.get(&event.position).cloned()).collect();
+            let limits = Limits { append_checks: usize::MAX, ..*limits };
+            let prepared = Prepared::new(append, &limits).map_err(|error| RestoreError::Failed(error.into()))?;
+            if !self.has_room(prepared.frame_bound()) {
+                self.flush().map_err(unwritten)?;
+                self.go_on().map_err(copied)?;
             }
+            self.write_copied(&prepared, part).map_err(copied)?;
         }
-        self.flush().map_err(|error| match error {
-            FlushError::Cut(error) => RestoreError::Failed(error.into()),
-            FlushError::Unknown(error) => RestoreError::Unknown(error.into()),
-        })
+        self.flush().map_err(unwritten)
     }
 
     /// Checks that the events follow what is stored; answers, by position, the truncation that a gap stands for.
-    fn check_copied(
-        &self,
-        events: &[StoredEvent],
-    ) -> Result<HashMap<mainspring_event::Position, StreamChange>, RestoreError> {
+    fn check_copied(&self, events: &[StoredEvent]) -> Result<HashMap<Position, StreamChange>, RestoreError> {
         let (mut last, mut heads, mut ids) = (self.next_position - 1, HashMap::new(), HashSet::new());
-        let mut changes = HashMap::new();
+        let (mut changes, mut recorded) = (HashMap::new(), self.recorded);
         let view = self.core.view();
         for event in events {
             let refuse = |reason: String| Err(RestoreError::OutOfOrder { position: event.position, reason });
@@ -49,6 +39,9 @@ impl Committer {
                 Some(head) => *head,
                 None => self.head_of(stream.as_str()).map_err(|damage| RestoreError::Failed(damage.into()))?,
             };
+            if nanoseconds(event) < recorded {
+                return refuse("it was recorded before the event in front of it".to_owned());
+            }
             if event.position.0 <= last {
                 return refuse(format!("the store is at position {last}"));
             }
@@ -63,10 +56,45 @@ impl Committer {
                 let version = Version(event.version.0);
                 changes.insert(event.position, StreamChange::TruncateBefore { stream: stream.clone(), version });
             }
-            last = event.position.0;
+            (last, recorded) = (event.position.0, nanoseconds(event));
             heads.insert(stream.clone(), event.version.0);
         }
         Ok(changes)
+    }
+}
+
+/// The frames of a copied history: a frame holds one recorded time and consecutive positions, and is no larger than an
+/// append.
+fn frames<'a>(events: &'a [StoredEvent], limits: &Limits) -> Vec<&'a [StoredEvent]> {
+    let size = |event: &StoredEvent| event.event.payload.len() + event.event.metadata.encoded_len();
+    let (mut frames, mut start, mut bytes) = (Vec::new(), 0, 0);
+    for (at, event) in events.iter().enumerate() {
+        let before = at.checked_sub(1).map(|before| &events[before]);
+        let together = before.is_some_and(|before| {
+            event.position.0 == before.position.0 + 1
+                && event.recorded == before.recorded
+                && at - start < limits.append_events
+                && bytes + size(event) <= limits.append_bytes
+        });
+        if !together {
+            frames.push(&events[start..at]);
+            (start, bytes) = (at, 0);
+        }
+        bytes += size(event);
+    }
+    frames.push(&events[start..]);
+    frames.retain(|frame| !frame.is_empty());
+    frames
+}
+
+fn nanoseconds(event: &StoredEvent) -> i64 {
+    i64::try_from(event.recorded.as_nanosecond()).unwrap_or(i64::MAX)
+}
+
+fn unwritten(error: FlushError) -> RestoreError {
+    match error {
+        FlushError::Cut(error) => RestoreError::Failed(error.into()),
+        FlushError::Unknown(error) => RestoreError::Unknown(error.into()),
     }
 }
 

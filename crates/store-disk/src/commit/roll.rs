@@ -46,8 +46,8 @@ impl Committer {
             Some(file) => file,
             None => disk.create(&name).map_err(|error| explain(&error))?,
         };
-        let begun = file.write_all_at(0, &head.encode()).and_then(|()| file.sync());
-        begun.map_err(|error| explain(&error))?;
+        let begun = file.write_all_at(0, &head.encode()).and_then(|()| file.sync()).and_then(|()| file.size());
+        let allocated = begun.map_err(|error| explain(&error))?;
 
         let mut manifest = self.manifest.clone();
         if let Some(last) = manifest.segments.last_mut() {
@@ -70,7 +70,7 @@ impl Committer {
         }
         self.previous = head.chain();
         self.end = SEGMENT_HEAD;
-        self.allocated = self.file.size()?;
+        self.allocated = allocated;
         let sealed = self.segment.seal(log);
         let number = sealed.number;
         self.core.replace(sealed);

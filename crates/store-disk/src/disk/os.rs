@@ -48,7 +48,8 @@ impl OsDisk {
 
 impl Disk for OsDisk {
     fn describe(&self, name: &str) -> String {
-        self.path(name).display().to_string()
+        let path = if name.is_empty() { self.directory.clone() } else { self.path(name) };
+        path.display().to_string()
     }
 
     fn list(&self) -> io::Result<Vec<String>> {

@@ -110,7 +110,11 @@ impl Truth {
         self.find(store, end..=end).await.map(drop)
     }
 
-    fn compare(&self, index: usize, answer: &Result<Appended, AppendError>) -> Result<(), String> {
+    /// Whether an append was answered as the model answers it.
+    ///
+    /// # Errors
+    /// It was not.
+    pub(crate) fn compare(&self, index: usize, answer: &Result<Appended, AppendError>) -> Result<(), String> {
         let expected = &self.expected[index];
         let same = match (expected, answer) {
             (Ok(expected), Ok(answer)) => expected == answer,

@@ -122,7 +122,8 @@ impl State {
     }
 
     pub(super) fn restore(&mut self, events: Vec<StoredEvent>) -> Result<(), RestoreError> {
-        let (mut head, mut heads) = (self.head(), HashMap::new());
+        let (mut head, mut recorded) = (self.head(), self.recorded);
+        let (mut heads, mut ids) = (HashMap::new(), HashSet::new());
         for event in &events {
             let refuse = |reason: String| Err(RestoreError::OutOfOrder { position: event.position, reason });
             let known = self.streams.get(&event.event.stream).map_or(Version::NONE, |stream| stream.head);
@@ -133,18 +134,21 @@ impl State {
             if event.version <= *stream {
                 return refuse(format!("its stream is at version {stream}"));
             }
-            if self.ids.contains_key(&event.event.id) {
+            if self.ids.contains_key(&event.event.id) || !ids.insert(event.event.id) {
                 return refuse(format!("its id {} is stored already", event.event.id));
             }
-            (head, *stream) = (event.position, event.version);
+            if event.recorded < recorded {
+                return refuse(format!("the event before it was recorded at {recorded}"));
+            }
+            (head, *stream, recorded) = (event.position, event.version, event.recorded);
         }
+        let commit = events.first().map_or(Position::START, |first| first.position);
         for event in events {
             let stream = self.streams.entry(event.event.stream.clone()).or_default();
             if event.version.0 > stream.head.0 + 1 {
                 stream.truncated_before = event.version;
             }
             stream.head = event.version;
-            let commit = event.position;
             self.push(event, commit);
         }
         Ok(())

@@ -11,6 +11,10 @@ use crate::store::{Broken, Flaw, SOUND};
 pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "loses the last event of a batch",
+        caught_by: &[
+            "atomic::an_append_to_several_streams_keeps_the_order_of_its_events",
+            "atomic::a_big_append_is_one_commit_too",
+        ],
         append: |store, mut append| {
             if append.events.len() > 1 {
                 append.events.pop();
@@ -21,6 +25,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "acknowledges every third append without storing it",
+        caught_by: &[
+            "durable::a_read_begun_after_the_answer_sees_the_events",
+            "ordered::a_later_append_lies_above_an_answered_one",
+        ],
         append: |store, append| {
             let lost = store.memo.count.fetch_add(1, Ordering::Relaxed) % 3 == 2;
             if lost { Box::pin(async move { Ok(promise(store, &append.events)) }) } else { store.inner.append(append) }
@@ -29,12 +37,22 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "commits the events of an append one by one",
+        caught_by: &[
+            "atomic::readers_never_see_a_part_of_an_append",
+            "cancel::a_dropped_append_is_whole_or_absent",
+            "cancel::repeating_a_dropped_append_settles_it",
+            "cancel::drops_among_concurrent_writers_leave_all_or_nothing",
+            "progress::live_progress_never_falls_inside_a_commit",
+            "cancel::an_aborted_task_leaves_all_or_nothing",
+        ],
         append: |store, append| {
             Box::pin(async move {
                 store.inner.append(Append { events: Vec::new(), changes: Vec::new(), ..append.clone() }).await?;
                 let mut written = Vec::new();
                 for event in append.events {
-                    yield_now().await;
+                    for _ in 0..10 {
+                        yield_now().await;
+                    }
                     written.extend(store.inner.append(Append::new([event])).await?.written);
                 }
                 yield_now().await;
@@ -47,6 +65,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "writes the events although a check does not hold",
+        caught_by: &["atomic::a_failed_check_keeps_everything_out", "errors::a_refusal_writes_nothing"],
         append: |store, append| {
             Box::pin(async move {
                 let answer = store.inner.append(append.clone()).await;
@@ -60,6 +79,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "changes streams although a check does not hold",
+        caught_by: &["atomic::a_failed_check_keeps_everything_out"],
         append: |store, append| {
             Box::pin(async move {
                 let answer = store.inner.append(append.clone()).await;
@@ -73,6 +93,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "writes what it can of an append that names a tombstoned stream",
+        caught_by: &["atomic::a_tombstoned_stream_keeps_everything_out"],
         append: |store, append| {
             Box::pin(async move {
                 let answer = store.inner.append(append.clone()).await;
@@ -87,6 +108,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "applies changes before the events",
+        caught_by: &["atomic::changes_apply_after_the_events"],
         append: |store, mut append| {
             Box::pin(async move {
                 let changes = std::mem::take(&mut append.changes);
@@ -99,6 +121,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "groups the events of an append by stream",
+        caught_by: &["atomic::an_append_to_several_streams_keeps_the_order_of_its_events"],
         append: |store, mut append| {
             append.events.sort_by(|one, other| one.stream.cmp(&other.stream));
             store.inner.append(append)
@@ -107,6 +130,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes an append without events for nothing to do",
+        caught_by: &["atomic::an_append_without_events_checks_and_changes"],
         append: |store, append| {
             if append.events.is_empty() {
                 return Box::pin(async { Ok(Appended { position: store.info_now().head, written: Vec::new() }) });
@@ -117,6 +141,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "refuses an append of nothing",
+        caught_by: &[
+            "atomic::an_empty_append_answers_with_the_head",
+            "model::random_histories_are_answered_as_by_the_reference",
+        ],
         append: |store, append| {
             if append == Append::default() {
                 return Box::pin(async { Err(AppendError::Invalid { reason: "there is nothing in it".into() }) });
@@ -127,6 +155,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "commits a big append in parts",
+        caught_by: &["atomic::a_big_append_is_one_commit_too"],
         append: |store, append| {
             Box::pin(async move {
                 let mut done = Appended { position: Position::START, written: Vec::new() };
@@ -146,6 +175,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "leaves a hole after each refused append",
+        caught_by: &["ordered::positions_count_from_one_without_holes", "errors::a_refusal_writes_nothing"],
         append: |store, append| {
             Box::pin(async move {
                 let answer = store.inner.append(append).await;
@@ -159,6 +189,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "leaves a hole now and then",
+        caught_by: &["ordered::concurrent_appends_leave_no_holes", "ordered::positions_count_from_one_without_holes"],
         append: |store, append| {
             Box::pin(async move {
                 if store.memo.count.fetch_add(1, Ordering::Relaxed) % 5 == 4 {
@@ -171,6 +202,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "answers with the position of the first event",
+        caught_by: &["atomic::an_append_to_several_streams_keeps_the_order_of_its_events"],
         append: |store, append| {
             Box::pin(async move {
                 let answer = store.inner.append(append).await?;
@@ -182,6 +214,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "answers with positions of its own",
+        caught_by: &["ordered::concurrent_appends_leave_no_holes"],
         append: |store, append| {
             Box::pin(async move {
                 let mut answer = store.inner.append(append).await?;
@@ -198,6 +231,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "writes before the append is polled",
+        caught_by: &["cancel::an_append_that_was_never_polled_writes_nothing"],
         append: |store, append| {
             let answer = store.append_now(append);
             Box::pin(async { answer })
@@ -206,6 +240,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "keeps its lock when an append is dropped",
+        caught_by: &["cancel::dropped_appends_do_not_block_others"],
         append: |store, append| {
             Box::pin(async move {
                 while store.memo.flag.swap(true, Ordering::AcqRel) {
@@ -221,6 +256,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "forgets what it wrote of a dropped append",
+        caught_by: &["cancel::repeating_a_dropped_append_settles_it"],
         append: |store, append| {
             Box::pin(async move {
                 let known = append.events.iter().any(|event| store.memo.ids().contains(&event.id));
@@ -236,6 +272,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes similar stream names for one",
+        caught_by: &["versions::similar_names_are_different_streams"],
         append: |store, mut append| {
             for event in &mut append.events {
                 let name = event.stream.as_str().trim_end().to_lowercase();
@@ -247,6 +284,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "answers with the position in place of the version",
+        caught_by: &["versions::versions_are_contiguous_under_concurrent_writers"],
         append: |store, append| {
             Box::pin(async move {
                 let mut answer = store.inner.append(append).await?;
@@ -260,6 +298,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "cannot name a file after every stream",
+        caught_by: &["durable::every_valid_name_works"],
         append: |store, append| {
             if append.events.iter().any(|event| event.stream.as_str().contains("/")) {
                 return Box::pin(async { Err(AppendError::Failed("no such directory".into())) });
@@ -270,6 +309,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "makes writers wait for slow readers",
+        caught_by: &["bounded::a_slow_reader_never_blocks_writers"],
         append: |store, append| {
             Box::pin(async move {
                 if store.memo.followers().iter().any(|behind| behind.fetch_add(1, Ordering::Relaxed) > 100) {

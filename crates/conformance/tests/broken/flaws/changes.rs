@@ -15,6 +15,7 @@ use crate::{
 pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "does not apply rules",
+        caught_by: &["retention::a_count_keeps_the_newest"],
         append: |store, mut append| {
             append.changes.retain(|change| !matches!(change, StreamChange::Retain { .. }));
             store.inner.append(append)
@@ -23,6 +24,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "does not apply rules of categories",
+        caught_by: &["retention::a_category_rule_counts_each_stream"],
         append: |store, mut append| {
             append
                 .changes
@@ -33,6 +35,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "does not apply a rule to a stream that does not exist yet",
+        caught_by: &["retention::a_rule_may_come_before_its_stream"],
         append: |store, mut append| {
             append.changes.retain(|change| match change {
                 StreamChange::Retain { target: Retained::Stream(stream), .. } => store.version(stream) > Version::NONE,
@@ -44,6 +47,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "lets the rule of a category go before that of a stream",
+        caught_by: &["retention::a_stream_rule_goes_before_its_category"],
         append: |store, mut append| {
             for change in append.changes.clone() {
                 match change {
@@ -67,6 +71,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "keeps one event more than a count allows",
+        caught_by: &["retention::a_count_keeps_the_newest"],
         append: |store, append| {
             store
                 .inner
@@ -76,11 +81,13 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "does not look at ages",
+        caught_by: &["retention::an_age_hides_what_is_older"],
         append: |store, append| store.inner.append(ruled(append, |rule| Retention { max_age: None, ..rule })),
         ..SOUND
     },
     Flaw {
         name: "looks at the age only where there is no count",
+        caught_by: &["retention::count_and_age_both_limit"],
         append: |store, append| {
             store.inner.append(ruled(append, |rule| match rule.max_count {
                 Some(_) => Retention { max_age: None, ..rule },
@@ -91,6 +98,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "removes an event of exactly the age allowed",
+        caught_by: &["retention::an_event_of_exactly_the_age_is_kept"],
         append: |store, append| {
             let shorter = |age: Duration| age.saturating_sub(Duration::from_nanos(1));
             store.inner.append(ruled(append, move |rule| Retention { max_age: rule.max_age.map(shorter), ..rule }))
@@ -99,6 +107,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "hides events from the future of its clock",
+        caught_by: &["durable::order_goes_on_after_a_reopen", "retention::a_clock_that_is_set_back_ages_nothing"],
         read: |store, read| {
             let clock = store.clock.clone();
             with_events(store.inner.read(read), move |events| {
@@ -109,6 +118,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "does not truncate",
+        caught_by: &["retention::truncation_removes_what_lies_below"],
         append: |store, mut append| {
             append.changes.retain(|change| !matches!(change, StreamChange::TruncateBefore { .. }));
             store.inner.append(append)
@@ -117,6 +127,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "truncates one event too many",
+        caught_by: &["retention::truncation_removes_what_lies_below"],
         append: |store, mut append| {
             for change in &mut append.changes {
                 if let StreamChange::TruncateBefore { version, .. } = change {
@@ -129,16 +140,14 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes the last truncation to the letter",
+        caught_by: &[
+            "retention::a_lower_truncation_changes_nothing",
+            "retention::truncation_does_not_reach_into_the_future",
+        ],
         append: |store, mut append| {
             append.changes.retain(|change| match change {
                 StreamChange::TruncateBefore { stream, version } => {
-                    let mut event = mainspring_event::NewEvent::json(
-                        stream.clone(),
-                        "Truncated".parse().expect("a valid type"),
-                        "",
-                    );
-                    event.schema_version = u32::try_from(version.0).unwrap_or(u32::MAX);
-                    store.memo.events().push(event);
+                    store.memo.truncated().insert(stream.clone(), *version);
                     false
                 }
                 _ => true,
@@ -148,12 +157,9 @@ pub(crate) const FLAWS: &[Flaw] = &[
         read: |store, read| {
             let memo = store.memo.clone();
             with_events(store.inner.read(read), move |mut events| {
-                let truncations = memo.events();
-                events.retain(|event| {
-                    let last = truncations.iter().rfind(|last| last.stream == event.event.stream);
-                    last.is_none_or(|last| event.version.0 >= u64::from(last.schema_version))
-                });
-                drop(truncations);
+                let truncated = memo.truncated();
+                events.retain(|event| truncated.get(&event.event.stream).is_none_or(|first| event.version >= *first));
+                drop(truncated);
                 events
             })
         },
@@ -161,6 +167,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "begins a read from a removed version at the first that is left",
+        caught_by: &["retention::a_read_from_a_removed_version_is_told_the_first"],
         read: |store, read| {
             let store = store.clone();
             lazily(move || match (store.batches(mainspring_store::Read { follow: false, ..read.clone() }), read.from) {
@@ -174,26 +181,26 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "ends at a hole that retention left",
+        caught_by: &["retention::other_reads_pass_the_holes"],
         read: |store, read| {
-            let mut last: Option<Position> = None;
-            let mut ended = read.query.single_stream().is_some();
-            let stream = ended;
-            with_events(store.inner.read(read), move |events| {
-                let mut kept = Vec::new();
-                for event in events {
-                    ended |= last.is_some_and(|last| last.0.abs_diff(event.position.0) > 1) && !stream;
+            if read.query.single_stream().is_some() {
+                return store.inner.read(read);
+            }
+            let (mut last, mut ended) = (None::<Position>, false);
+            with_events(store.inner.read(read), move |mut events| {
+                events.retain(|event| {
+                    ended |= last.is_some_and(|last| last.0.abs_diff(event.position.0) > 1);
                     last = Some(event.position);
-                    if !ended || stream {
-                        kept.push(event);
-                    }
-                }
-                kept
+                    !ended
+                });
+                events
             })
         },
         ..SOUND
     },
     Flaw {
         name: "does not apply tombstones",
+        caught_by: &["versions::a_tombstoned_stream_refuses_appends", "versions::a_tombstoned_stream_refuses_reads"],
         append: |store, mut append| {
             append.changes.retain(|change| !matches!(change, StreamChange::Tombstone { .. }));
             store.inner.append(append)
@@ -202,6 +209,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "tombstones existing streams only",
+        caught_by: &["versions::an_unwritten_stream_can_be_tombstoned"],
         append: |store, mut append| {
             append.changes.retain(|change| match change {
                 StreamChange::Tombstone { stream } => store.version(stream) > Version::NONE,
@@ -213,6 +221,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "finds nothing wrong with checks of a tombstoned stream",
+        caught_by: &["versions::a_tombstoned_stream_refuses_checks"],
         append: |store, mut append| {
             append.checks.retain(|check| match check {
                 Check::Stream { stream, .. } => !store.is_tombstoned(stream),
@@ -224,6 +233,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "passes over changes of a tombstoned stream",
+        caught_by: &["versions::a_tombstoned_stream_refuses_changes"],
         append: |store, mut append| {
             append.changes.retain(|change| match change {
                 StreamChange::Retain { target: Retained::Stream(stream), .. }
@@ -236,6 +246,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "refuses to tombstone a stream again",
+        caught_by: &["versions::a_tombstoned_stream_refuses_changes"],
         append: |store, append| {
             Box::pin(async move {
                 for change in &append.changes {
@@ -252,6 +263,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "reads a tombstoned stream as an empty one",
+        caught_by: &["versions::a_tombstoned_stream_refuses_reads"],
         read: |store, read| {
             let store = store.clone();
             lazily(move || {
@@ -268,6 +280,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "cannot read past a tombstoned stream",
+        caught_by: &["versions::other_reads_pass_a_tombstoned_stream"],
         append: |store, append| {
             for change in &append.changes {
                 if let StreamChange::Tombstone { stream } = change {

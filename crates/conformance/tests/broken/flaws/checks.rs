@@ -1,10 +1,8 @@
 //! Checks that are not looked at, or wrongly, or too early.
 
-use std::sync::atomic::Ordering;
-
 use futures_util::future::BoxFuture;
-use mainspring_event::{Position, Version};
-use mainspring_store::{Append, AppendError, Check, Conflict, EventStore, Expected, Query};
+use mainspring_event::Version;
+use mainspring_store::{Append, Check, Conflict, EventStore, Expected, Query};
 use tokio::task::yield_now;
 
 use crate::store::{Answer, Broken, Flaw, SOUND};
@@ -12,11 +10,13 @@ use crate::store::{Answer, Broken, Flaw, SOUND};
 pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "does not look at checks",
+        caught_by: &["checks::all_checks_must_hold"],
         append: |store, append| store.inner.append(Append { checks: Vec::new(), ..append }),
         ..SOUND
     },
     Flaw {
         name: "looks at the first check only",
+        caught_by: &["checks::all_checks_must_hold"],
         append: |store, mut append| {
             append.checks.truncate(1);
             store.inner.append(append)
@@ -25,6 +25,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "looks at the checks of written streams only",
+        caught_by: &["checks::a_check_fences_a_stream_that_is_not_written"],
         append: |store, mut append| {
             let written: Vec<_> = append.events.iter().map(|event| event.stream.clone()).collect();
             append.checks.retain(|check| match check {
@@ -37,6 +38,13 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "looks at checks before it takes its turn to write",
+        caught_by: &[
+            "contended::one_writer_wins_each_version",
+            "contended::one_writer_gets_each_unique_name",
+            "contended::decisions_over_a_query_are_serial",
+            "contended::decisions_that_look_at_each_other_do_not_both_win",
+            "contended::a_passed_epoch_writes_nothing_more",
+        ],
         append: |store, append| {
             Box::pin(async move {
                 store.inner.append(Append { checks: append.checks.clone(), ..Append::default() }).await?;
@@ -50,6 +58,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "looks at streams under its lock and at queries before",
+        caught_by: &["contended::one_writer_gets_each_unique_name", "contended::decisions_over_a_query_are_serial"],
         append: |store, mut append| {
             Box::pin(async move {
                 store.inner.append(Append { checks: append.checks.clone(), ..Append::default() }).await?;
@@ -64,16 +73,19 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes any version for no stream",
+        caught_by: &["checks::no_stream_holds_for_an_unwritten_stream"],
         append: |store, append| overlooking(store, append, |expected, _| expected == Expected::NoStream),
         ..SOUND
     },
     Flaw {
         name: "takes any version for an existing stream",
+        caught_by: &["checks::exists_holds_for_a_written_stream"],
         append: |store, append| overlooking(store, append, |expected, _| expected == Expected::Exists),
         ..SOUND
     },
     Flaw {
         name: "takes a version that was passed for the exact one",
+        caught_by: &["checks::exactly_holds_at_that_version_only"],
         append: |store, append| {
             overlooking(
                 store,
@@ -85,6 +97,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes a version to come for the exact one",
+        caught_by: &["checks::contradicting_checks_conflict", "conditions::both_kinds_of_check_hold_together"],
         append: |store, append| {
             overlooking(
                 store,
@@ -96,11 +109,13 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes version 0 for any version",
+        caught_by: &["checks::exactly_zero_means_no_stream", "internal::a_stream_with_max_count_one_is_a_register"],
         append: |store, append| overlooking(store, append, |expected, _| expected == Expected::Exactly(Version::NONE)),
         ..SOUND
     },
     Flaw {
         name: "asks of any version that there is one",
+        caught_by: &["checks::any_holds_everywhere"],
         append: |store, mut append| {
             for check in &mut append.checks {
                 if let Check::Stream { expected: expected @ Expected::Any, .. } = check {
@@ -113,6 +128,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "counts the append's own events",
+        caught_by: &["checks::an_appends_own_events_do_not_count"],
         append: |store, append| {
             Box::pin(async move {
                 for check in &append.checks {
@@ -129,22 +145,11 @@ pub(crate) const FLAWS: &[Flaw] = &[
         ..SOUND
     },
     Flaw {
-        name: "finds the append's own events in its conditions",
-        append: |store, append| {
-            Box::pin(async move {
-                let own = append.events.iter().any(|event| !event.tags.is_empty());
-                let condition = append.checks.iter().find(|check| matches!(check, Check::NoMatch { .. }));
-                if let (true, Some(Check::NoMatch { query, after })) = (own && append.events.len() > 1, condition) {
-                    let position = Position(store.info_now().head.0 + 1);
-                    return Err(Conflict::Match { query: query.clone(), after: *after, position }.into());
-                }
-                store.inner.append(append).await
-            })
-        },
-        ..SOUND
-    },
-    Flaw {
         name: "forgets the head of a stream that was emptied",
+        caught_by: &[
+            "versions::a_truncated_stream_keeps_its_head",
+            "versions::a_stream_emptied_by_retention_keeps_its_head",
+        ],
         append: |store, append| {
             Box::pin(async move {
                 for check in &append.checks {
@@ -154,184 +159,6 @@ pub(crate) const FLAWS: &[Flaw] = &[
                         let (stream, expected) = (stream.clone(), *expected);
                         return Err(Conflict::Stream { stream, expected, actual: Version::NONE }.into());
                     }
-                }
-                store.inner.append(append).await
-            })
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "does not look at conditions",
-        append: |store, append| looking_for(store, append, |_, _| None),
-        ..SOUND
-    },
-    Flaw {
-        name: "looks for matches at the position itself, too",
-        append: |store, append| {
-            looking_for(store, append, |query, after| {
-                let after = after.map(|after| Position(after.0.saturating_sub(1)));
-                Some((query, after))
-            })
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "looks for matches below the position, too",
-        append: |store, append| looking_for(store, append, |query, _| Some((query, None))),
-        ..SOUND
-    },
-    Flaw {
-        name: "looks for matches in everything",
-        append: |store, append| {
-            looking_for(store, append, |query, after| match query {
-                Query::Items(items) if items.is_empty() => Some((Query::Items(items), after)),
-                _ => Some((Query::All, after)),
-            })
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "looks for matches by the first item only",
-        append: |store, append| {
-            looking_for(store, append, |query, after| match query {
-                Query::Items(mut items) => {
-                    items.truncate(1);
-                    Some((Query::Items(items), after))
-                }
-                other => Some((other, after)),
-            })
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "looks for matches among the newest events only",
-        append: |store, mut append| {
-            let newest = Position(store.info_now().head.0.saturating_sub(500));
-            for check in &mut append.checks {
-                if let Check::NoMatch { after, .. } = check {
-                    *after = (*after).max(Some(newest).filter(|newest| newest.0 > 0));
-                }
-            }
-            store.inner.append(append)
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "lets a match from the deciding read on pass while others write",
-        append: |store, mut append| {
-            let head = store.info_now().head;
-            for check in &mut append.checks {
-                if let Check::NoMatch { after: Some(after), .. } = check {
-                    *after = head.max(*after);
-                }
-            }
-            store.inner.append(append)
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "counts removed events as matches",
-        append: |store, append| {
-            Box::pin(async move {
-                let removed = |query: &Query| {
-                    let Query::Items(items) = query else { return false };
-                    let seen = store.memo.events();
-                    seen.iter().any(|event| {
-                        items
-                            .iter()
-                            .any(|item| !item.tags.is_empty() && item.tags.iter().all(|tag| event.tags.contains(tag)))
-                    })
-                };
-                for check in &append.checks {
-                    if let Check::NoMatch { query, after: None } = check
-                        && removed(query)
-                    {
-                        let position = Position(1);
-                        return Err(Conflict::Match { query: query.clone(), after: None, position }.into());
-                    }
-                }
-                let events = append.events.clone();
-                let answer = store.inner.append(append).await;
-                if answer.is_ok() {
-                    store.memo.events().extend(events);
-                }
-                answer
-            })
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "lets stale decisions pass",
-        append: |store, append| {
-            Box::pin(async move {
-                match store.inner.append(append.clone()).await {
-                    Err(AppendError::Stale { .. }) => {
-                        let checks = append.checks.into_iter().filter(|check| !matches!(check, Check::NoMatch { .. }));
-                        store.inner.append(Append { checks: checks.collect(), ..append }).await
-                    }
-                    answer => answer,
-                }
-            })
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "forgets that something was removed when it is closed",
-        append: |store, append| {
-            Box::pin(async move {
-                match store.inner.append(append).await {
-                    Err(AppendError::Stale { .. }) if store.memo.flag.load(Ordering::Relaxed) => {
-                        Ok(mainspring_store::Appended { position: store.info_now().head, written: Vec::new() })
-                    }
-                    answer => answer,
-                }
-            })
-        },
-        reopen: |store| {
-            store.memo.flag.store(true, Ordering::Relaxed);
-            store.clone()
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "calls every decision from before its head stale after a removal",
-        append: |store, append| {
-            Box::pin(async move {
-                let head = store.info_now().head;
-                let older = |check: &Check| matches!(check, Check::NoMatch { after: Some(after), .. } if *after < head);
-                if store.memo.flag.load(Ordering::Relaxed) && append.checks.iter().any(older) {
-                    return Err(AppendError::Stale { floor: head });
-                }
-                if !append.changes.is_empty() {
-                    store.memo.flag.store(true, Ordering::Relaxed);
-                }
-                store.inner.append(append).await
-            })
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "names a floor that is too low",
-        append: |store, append| {
-            Box::pin(async move {
-                match store.inner.append(append).await {
-                    Err(AppendError::Stale { floor }) => Err(AppendError::Stale { floor: Position(floor.0 - 1) }),
-                    answer => answer,
-                }
-            })
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "calls a decision without a position stale after a removal",
-        append: |store, append| {
-            Box::pin(async move {
-                let asks = append.checks.iter().any(|check| matches!(check, Check::NoMatch { after: None, .. }));
-                if asks && store.memo.flag.load(Ordering::Relaxed) {
-                    return Err(AppendError::Stale { floor: store.info_now().head });
-                }
-                if !append.changes.is_empty() {
-                    store.memo.flag.store(true, Ordering::Relaxed);
                 }
                 store.inner.append(append).await
             })
@@ -352,22 +179,5 @@ fn overlooking<'a>(
         }
         Check::NoMatch { .. } => true,
     });
-    store.inner.append(append)
-}
-
-/// Looks for other matches than it was asked for, or for none.
-fn looking_for<'a>(
-    store: &'a Broken,
-    mut append: Append,
-    other: fn(Query, Option<Position>) -> Option<(Query, Option<Position>)>,
-) -> BoxFuture<'a, Answer> {
-    let asked = std::mem::take(&mut append.checks);
-    append.checks.extend(asked.into_iter().filter_map(|check| match check {
-        Check::NoMatch { query, after } => {
-            let (query, after) = other(query, after)?;
-            Some(Check::NoMatch { query, after })
-        }
-        other => Some(other),
-    }));
     store.inner.append(append)
 }

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use futures_util::{StreamExt, future, stream};
+use futures_util::{StreamExt, stream};
 use mainspring_event::Position;
 use mainspring_store::{EventStore, Query, Read, ReadFrom};
 
@@ -14,6 +14,7 @@ use crate::{
 pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "loses an event between history and live",
+        caught_by: &["follow::a_follower_from_the_end_gets_only_what_comes", "follow::an_append_wakes_every_follower"],
         read: |store, read| {
             let follow = read.follow;
             let mut live = false;
@@ -31,6 +32,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "repeats the last event of history when it goes live",
+        caught_by: &[
+            "follow::a_follower_reads_history_and_then_what_comes",
+            "follow::followers_miss_and_repeat_nothing",
+        ],
         read: |store, read| {
             let follow = read.follow;
             let mut last = None;
@@ -47,6 +52,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "loses live events while it is busy",
+        caught_by: &["follow::followers_miss_and_repeat_nothing"],
         read: |store, read| {
             let follow = read.follow;
             with_events(store.inner.read(read), move |mut events| {
@@ -60,6 +66,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "loses what was written while nobody was reading",
+        caught_by: &["bounded::a_slow_reader_never_blocks_writers"],
         read: |store, read| {
             let follow = read.follow;
             let mut seen = 0;
@@ -75,6 +82,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "ends a follower with history",
+        caught_by: &["follow::a_follower_reads_history_and_then_what_comes"],
         read: |store, mut read| {
             read.follow = false;
             store.inner.read(read)
@@ -83,6 +91,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "never wakes a follower that waits",
+        caught_by: &["follow::a_follower_reads_history_and_then_what_comes"],
         read: |store, read| {
             let follow = read.follow;
             if !follow {
@@ -95,6 +104,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "wakes a few followers only",
+        caught_by: &["follow::an_append_wakes_every_follower"],
         read: |store, read| {
             let many = store.memo.count.fetch_add(1, Ordering::Relaxed) > 10;
             if !read.follow || !many {
@@ -106,6 +116,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "does not filter live events",
+        caught_by: &["follow::a_follower_of_nothing_waits"],
         read: |store, read| {
             if !read.follow || read.limit.is_some() {
                 return store.inner.read(read);
@@ -125,6 +136,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "begins a follower from the end at the start",
+        caught_by: &["follow::a_follower_from_the_end_gets_only_what_comes"],
         read: |store, mut read| {
             if read.follow && read.from == ReadFrom::End {
                 read.from = ReadFrom::Start;
@@ -135,6 +147,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "begins a follower after a position at the start",
+        caught_by: &["follow::a_follower_begins_where_it_was_told"],
         read: |store, mut read| {
             if let (true, ReadFrom::After(position)) = (read.follow, read.from)
                 && position <= store.info_now().head
@@ -147,6 +160,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "begins a follower from a version to come at once",
+        caught_by: &["follow::a_follower_waits_for_a_version_to_come"],
         read: |store, mut read| {
             if let (true, ReadFrom::Version(version), Some(stream)) =
                 (read.follow, read.from, read.query.single_stream())
@@ -160,6 +174,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "begins a follower from a time to come at once",
+        caught_by: &["time::a_follower_from_a_time_goes_on"],
         read: |store, mut read| {
             if let (true, ReadFrom::Time(time)) = (read.follow, read.from)
                 && time > store.clock.now()
@@ -172,6 +187,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "does not look at the limit of a follower",
+        caught_by: &["follow::a_limit_ends_a_follower"],
         read: |store, mut read| {
             if read.follow {
                 read.limit = None;
@@ -182,6 +198,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "loses the batch whose next was given up",
+        caught_by: &["follow::a_cancelled_next_loses_nothing"],
         read: |store, read| {
             let follow = read.follow;
             let mut pending = false;
@@ -198,20 +215,6 @@ pub(crate) const FLAWS: &[Flaw] = &[
                 }
             });
             polled.boxed()
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "tells an idle follower again and again that it has caught up",
-        read: |store, read| {
-            if !read.follow {
-                return store.inner.read(read);
-            }
-            let again = with_batches(store.inner.read(read), |found| {
-                let again = batch(Vec::new(), found.through(), found.caught_up());
-                vec![found, again]
-            });
-            again.filter(|_| future::ready(true)).boxed()
         },
         ..SOUND
     },

@@ -12,6 +12,7 @@ use crate::store::{Answer, Broken, Flaw, SOUND};
 pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "does not know ids",
+        caught_by: &["idempotent::a_repeated_append_gets_the_original_answer"],
         append: |store, mut append| {
             for event in &mut append.events {
                 if store.knows(event.id) {
@@ -24,6 +25,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "knows the ids of its newest events only",
+        caught_by: &["idempotent::a_repeated_append_gets_the_original_answer"],
         append: |store, mut append| {
             let newest: Vec<_> = store.memo.events().iter().rev().take(100).map(|event| event.id).collect();
             for event in &mut append.events {
@@ -38,6 +40,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "knows time-ordered ids only",
+        caught_by: &["idempotent::ids_of_every_kind_are_known"],
         append: |store, mut append| {
             for event in &mut append.events {
                 if event.id.as_uuid().get_version_num() != 7 && store.knows(event.id) {
@@ -50,6 +53,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "forgets ids when a stream changes",
+        caught_by: &["retention::the_id_of_a_retained_event_is_known"],
         append: |store, mut append| {
             for event in &mut append.events {
                 if store.memo.flag.load(Ordering::Relaxed) && store.knows(event.id) {
@@ -65,6 +69,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "looks ids up before it takes its turn to write",
+        caught_by: &["idempotent::concurrent_repeats_are_written_once"],
         append: |store, mut append| {
             Box::pin(async move {
                 if append.events.iter().any(|event| store.knows(event.id)) {
@@ -83,6 +88,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "looks at checks before ids",
+        caught_by: &[
+            "idempotent::a_repeat_is_recognised_before_its_checks",
+            "idempotent::a_reused_id_is_told_before_a_conflict",
+        ],
         append: |store, append| {
             Box::pin(async move {
                 store.inner.append(Append { checks: append.checks.clone(), ..Append::default() }).await?;
@@ -93,6 +102,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "forgets which checks an append had and refuses it with others",
+        caught_by: &["idempotent::a_repeat_is_recognised_before_its_checks"],
         append: |store, append| {
             Box::pin(async move {
                 let known = !append.events.is_empty() && append.events.iter().all(|event| store.knows(event.id));
@@ -106,41 +116,49 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes everything under a known id for the same",
+        caught_by: &["idempotent::a_reused_id_is_told_before_a_conflict"],
         append: |store, append| taking_for_same(store, append, |_, _| true),
         ..SOUND
     },
     Flaw {
         name: "does not count the stream as content",
+        caught_by: &["idempotent::the_stream_is_content"],
         append: |store, append| taking_for_same(store, append, |new, old| new.stream != old.stream),
         ..SOUND
     },
     Flaw {
         name: "does not count the type as content",
+        caught_by: &["idempotent::the_type_is_content"],
         append: |store, append| taking_for_same(store, append, |new, old| new.event_type != old.event_type),
         ..SOUND
     },
     Flaw {
         name: "does not count the schema version as content",
+        caught_by: &["idempotent::the_schema_version_is_content"],
         append: |store, append| taking_for_same(store, append, |new, old| new.schema_version != old.schema_version),
         ..SOUND
     },
     Flaw {
         name: "does not count the content type as content",
+        caught_by: &["idempotent::the_content_type_is_content"],
         append: |store, append| taking_for_same(store, append, |new, old| new.content_type != old.content_type),
         ..SOUND
     },
     Flaw {
         name: "does not count the payload as content",
+        caught_by: &["idempotent::the_payload_is_content"],
         append: |store, append| taking_for_same(store, append, |new, old| new.payload != old.payload),
         ..SOUND
     },
     Flaw {
         name: "does not count the tags as content",
+        caught_by: &["idempotent::the_tags_are_content"],
         append: |store, append| taking_for_same(store, append, |new, old| new.tags != old.tags),
         ..SOUND
     },
     Flaw {
         name: "counts time and metadata as content",
+        caught_by: &["idempotent::time_and_metadata_are_not_content"],
         append: |store, append| {
             Box::pin(async move {
                 for event in &append.events {
@@ -156,6 +174,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "writes the unknown rest of a partly known append",
+        caught_by: &["idempotent::a_partly_known_append_is_refused"],
         append: |store, mut append| {
             if append.events.iter().any(|event| !store.knows(event.id)) {
                 append.events.retain(|event| !store.knows(event.id));
@@ -166,6 +185,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes known events in any order for a repeat",
+        caught_by: &["idempotent::a_reordered_append_is_refused"],
         append: |store, append| {
             if append.events.len() > 1 && append.events.iter().all(|event| store.knows(event.id)) {
                 return Box::pin(async move { Ok(original(store, &append.events)) });
@@ -176,6 +196,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "writes an id that occurs twice once",
+        caught_by: &["idempotent::an_id_twice_in_one_append_is_invalid"],
         append: |store, mut append| {
             let mut seen = Vec::new();
             append.events.retain(|event| {
@@ -189,6 +210,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "uses up the ids of refused appends",
+        caught_by: &[
+            "idempotent::a_refused_append_leaves_its_ids_free",
+            "idempotent::a_partly_known_append_is_refused",
+        ],
         append: |store, append| {
             Box::pin(async move {
                 if let Some(event) = append.events.iter().find(|event| store.memo.ids().contains(&event.id)) {
@@ -205,6 +230,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "applies the changes of a repeat again",
+        caught_by: &["idempotent::a_repeat_changes_nothing"],
         append: |store, append| {
             Box::pin(async move {
                 let again = append.changes.iter().filter(|change| matches!(change, StreamChange::Retain { .. }));
@@ -220,6 +246,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "answers a repeat with its head",
+        caught_by: &["idempotent::a_repeated_append_gets_the_original_answer"],
         append: |store, append| {
             Box::pin(async move {
                 let answer = store.inner.append(append).await?;

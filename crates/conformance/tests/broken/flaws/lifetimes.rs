@@ -7,9 +7,15 @@ use mainspring_store::{MemoryStore, Query, Restore};
 use crate::store::{Broken, Flaw, SOUND};
 
 pub(crate) const FLAWS: &[Flaw] = &[
-    Flaw { name: "is empty after it was closed", reopen: Broken::emptied, ..SOUND },
+    Flaw {
+        name: "is empty after it was closed",
+        caught_by: &["durable::events_survive_a_reopen"],
+        reopen: Broken::emptied,
+        ..SOUND
+    },
     Flaw {
         name: "loses its last event when it is closed",
+        caught_by: &["durable::events_survive_a_reopen"],
         reopen: |store| {
             copied(store, |mut events| {
                 events.pop();
@@ -20,11 +26,13 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "forgets rules and tombstones when it is closed",
+        caught_by: &["durable::changes_hold_across_a_reopen"],
         reopen: |store| copied(store, |events| events),
         ..SOUND
     },
     Flaw {
         name: "forgets ids when it is closed",
+        caught_by: &["durable::ids_are_known_across_a_reopen"],
         reopen: |store| {
             copied(store, |mut events| {
                 for event in &mut events {
@@ -37,6 +45,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "forgets tags when it is closed",
+        caught_by: &["durable::checks_hold_across_a_reopen"],
         reopen: |store| {
             copied(store, |mut events| {
                 events.iter_mut().for_each(|event| event.event.tags.clear());
@@ -47,6 +56,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "begins with the clock anew when it was closed",
+        caught_by: &["durable::events_survive_a_reopen"],
         reopen: |store| {
             copied(store, |mut events| {
                 let hour = std::time::Duration::from_secs(3_600);
@@ -58,22 +68,13 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "shows another handle what there was when it was opened",
+        caught_by: &["durable::every_handle_sees_acknowledged_events"],
         second: |store| copied(store, |events| events),
-        ..SOUND
-    },
-    Flaw {
-        name: "shows another handle everything but lets it write on its own",
-        second: |store| {
-            let mut other = store.clone();
-            other.inner = store.inner.clone();
-            other.memo = std::sync::Arc::default();
-            other
-        },
         ..SOUND
     },
 ];
 
-/// A copy of the model's history, changed on the way.
+/// A copy of the model's history, with the internal streams that the laws write, changed on the way.
 fn copied(store: &Broken, change: fn(Vec<StoredEvent>) -> Vec<StoredEvent>) -> Broken {
     let mut events = store.events(Query::All);
     for stream in ["$machinery-1", "$b-1"] {

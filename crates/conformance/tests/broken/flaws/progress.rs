@@ -12,11 +12,16 @@ use crate::{
 pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "says nothing where nothing matches",
+        caught_by: &["progress::a_read_without_matches_says_how_far_it_came"],
         read: |store, read| store.inner.read(read).filter(|next| future::ready(!is_empty(next))).boxed(),
         ..SOUND
     },
     Flaw {
         name: "says nothing live where nothing matches",
+        caught_by: &[
+            "progress::live_progress_moves_though_nothing_matches",
+            "progress::waiting_for_a_receipt_makes_it_visible",
+        ],
         read: |store, read| {
             let follow = read.follow;
             let mut first = true;
@@ -30,6 +35,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes its last match for its progress",
+        caught_by: &["conditions::the_through_of_a_read_can_be_decided_on"],
         read: |store, read| {
             let mut last = Position::START;
             with_batches(store.inner.read(read), move |found| {
@@ -41,6 +47,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes its last match for its progress when it reads backwards",
+        caught_by: &["progress::progress_never_falls_inside_a_commit"],
         read: |store, read| {
             let backwards = read.direction == Direction::Backwards;
             with_batches(store.inner.read(read), move |found| {
@@ -52,6 +59,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "says that it is further than it is",
+        caught_by: &[
+            "progress::progress_covers_what_was_delivered",
+            "follow::a_resumed_follower_misses_and_repeats_nothing",
+        ],
         read: |store, read| {
             let store = store.clone();
             let forwards = read.direction == Direction::Forwards;
@@ -64,6 +75,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes a limited read to the head",
+        caught_by: &["progress::a_limit_may_cut_a_commit", "reads::pages_are_the_whole"],
         read: |store, read| {
             let head = store.info_now().head;
             let limited = read.limit.is_some() && read.direction == Direction::Forwards;
@@ -76,6 +88,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "goes back in its progress at the end",
+        caught_by: &["progress::progress_covers_what_was_delivered"],
         read: |store, read| {
             let mut said = 0;
             with_batches(store.inner.read(read), move |found| {
@@ -88,6 +101,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "says after each event how far it has come, inside a commit too",
+        caught_by: &[
+            "progress::progress_never_falls_inside_a_commit",
+            "progress::live_progress_never_falls_inside_a_commit",
+        ],
         read: |store, read| {
             let limited = read.limit.is_some();
             with_batches(store.inner.read(read), move |found| {
@@ -106,6 +123,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "never says that it has caught up",
+        caught_by: &["progress::a_read_ends_caught_up_at_the_head"],
         read: |store, read| {
             with_batches(store.inner.read(read), |found| vec![batch(events(&found), found.through(), false)])
         },
@@ -113,6 +131,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "always says that it has caught up",
+        caught_by: &["progress::a_read_ends_caught_up_at_the_head"],
         read: |store, read| {
             with_batches(store.inner.read(read), |found| vec![batch(events(&found), found.through(), true)])
         },
@@ -120,6 +139,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "does not move over internal events",
+        caught_by: &["progress::progress_moves_over_internal_events"],
         append: |store, append| {
             Box::pin(async move {
                 let internal =

@@ -11,6 +11,7 @@ use crate::{
 pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "looks at the first stream only",
+        caught_by: &["queries::streams_are_selected_by_name"],
         read: |store, read| {
             rephrased(store, read, |item| {
                 if let Scope::Streams(streams) = &mut item.scope {
@@ -22,6 +23,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes no streams for all streams",
+        caught_by: &["queries::streams_are_selected_by_name"],
         read: |store, read| {
             rephrased(store, read, |item| {
                 if item.scope == Scope::Streams(Vec::new()) {
@@ -33,45 +35,52 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes a category for the beginning of a name",
+        caught_by: &["queries::a_category_is_the_name_before_its_first_dash"],
         read: |store, read| {
-            let query = read.query.clone();
-            filtered(
-                store,
-                read,
-                |_| Query::All,
-                move |event| match &query {
-                    Query::Items(items) => items.iter().any(|item| match &item.scope {
-                        Scope::Category(category) => event.event.stream.as_str().starts_with(category.as_str()),
-                        _ => selects(item, event),
-                    }),
-                    _ => true,
-                },
-            )
+            let Query::Items(items) = read.query.clone() else { return store.inner.read(read) };
+            if !items.iter().any(|item| matches!(item.scope, Scope::Category(_))) {
+                return store.inner.read(read);
+            }
+            let selected = move |event: &StoredEvent| {
+                items.iter().any(|item| match &item.scope {
+                    Scope::Category(category) => event.event.stream.as_str().starts_with(category.as_str()),
+                    _ => selects(item, event),
+                })
+            };
+            with_events(store.inner.read(Read { query: Query::All, ..read }), move |mut events| {
+                events.retain(&selected);
+                events
+            })
         },
         ..SOUND
     },
     Flaw {
         name: "does not look at types",
+        caught_by: &["queries::types_are_alternatives", "progress::a_read_without_matches_says_how_far_it_came"],
         read: |store, read| rephrased(store, read, |item| item.types.clear()),
         ..SOUND
     },
     Flaw {
         name: "looks at the first type only",
+        caught_by: &["queries::types_are_alternatives"],
         read: |store, read| rephrased(store, read, |item| item.types.truncate(1)),
         ..SOUND
     },
     Flaw {
         name: "does not look at tags",
+        caught_by: &["queries::tags_are_required_together"],
         read: |store, read| rephrased(store, read, |item| item.tags.clear()),
         ..SOUND
     },
     Flaw {
         name: "looks at the first tag only",
+        caught_by: &["queries::tags_are_required_together"],
         read: |store, read| rephrased(store, read, |item| item.tags.truncate(1)),
         ..SOUND
     },
     Flaw {
         name: "takes any of the tags for all of them",
+        caught_by: &["queries::tags_are_required_together"],
         read: |store, read| {
             let read = match read.query {
                 Query::Items(items) => {
@@ -89,6 +98,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes a scope with types or tags for everything",
+        caught_by: &["queries::an_item_joins_its_parts_by_and"],
         read: |store, read| {
             rephrased(store, read, |item| {
                 if !item.types.is_empty() || !item.tags.is_empty() {
@@ -100,6 +110,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "looks at the first item only",
+        caught_by: &["queries::items_are_joined_by_or"],
         read: |store, mut read| {
             if let Query::Items(items) = &mut read.query {
                 items.truncate(1);
@@ -110,6 +121,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "returns an event for each item that selects it",
+        caught_by: &["queries::items_are_joined_by_or"],
         read: |store, read| {
             let query = read.query.clone();
             with_events(store.inner.read(read), move |events| {
@@ -124,6 +136,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes a query without items for everything",
+        caught_by: &["queries::a_query_without_items_selects_nothing"],
         read: |store, mut read| {
             if read.query == Query::Items(Vec::new()) {
                 read.query = Query::All;
@@ -134,6 +147,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "looks at a hundred alternatives at most",
+        caught_by: &["queries::a_query_may_have_many_alternatives"],
         read: |store, mut read| {
             match &mut read.query {
                 Query::Items(items) => items.truncate(100),
@@ -146,6 +160,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "finds the first id only",
+        caught_by: &["queries::events_are_found_by_id"],
         read: |store, mut read| {
             if let Query::Ids(ids) = &mut read.query {
                 ids.truncate(1);
@@ -156,6 +171,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "selects whole commits",
+        caught_by: &["queries::a_filter_selects_within_a_commit"],
         read: |store, read| {
             let store = store.clone();
             let within_commit =
@@ -172,6 +188,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "shows internal events to everybody",
+        caught_by: &[
+            "internal::internal_events_are_not_seen_unless_named",
+            "internal::internal_events_commit_with_business_events",
+        ],
         append: |store, append| {
             let internal = append.events.iter().filter(|event| event.stream.is_internal());
             store.memo.streams().extend(internal.map(|event| event.stream.clone()));
@@ -188,6 +208,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "shows internal events to followers",
+        caught_by: &["internal::internal_events_are_not_followed_unless_named"],
         append: |store, append| {
             let internal = append.events.iter().filter(|event| event.stream.is_internal());
             store.memo.streams().extend(internal.map(|event| event.stream.clone()));
@@ -215,6 +236,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "shows internal events to nobody",
+        caught_by: &["internal::internal_events_are_seen_where_named"],
         read: |store, read| {
             with_events(store.inner.read(read), |mut events| {
                 events.retain(|event| !event.event.stream.is_internal());
@@ -225,6 +247,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes every name with a dollar for internal",
+        caught_by: &["internal::only_a_leading_dollar_makes_a_stream_internal"],
         read: |store, read| {
             let query = read.query.clone();
             with_events(store.inner.read(read), move |mut events| {
@@ -236,6 +259,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "finds internal events in conditions",
+        caught_by: &["internal::conditions_do_not_count_internal_events_unless_named"],
         append: |store, mut append| {
             let internal = append.events.iter().filter(|event| event.stream.is_internal());
             store.memo.streams().extend(internal.map(|event| event.stream.clone()));
@@ -250,6 +274,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "does not find internal events in conditions even where named",
+        caught_by: &["internal::conditions_do_not_count_internal_events_unless_named"],
         append: |store, mut append| {
             append.checks.retain(|check| match check {
                 mainspring_store::Check::NoMatch { query: Query::Items(items), .. } => {
@@ -273,22 +298,6 @@ fn rephrased(store: &Broken, mut read: Read, other: fn(&mut QueryItem)) -> Batch
         items.iter_mut().for_each(other);
     }
     store.inner.read(read)
-}
-
-/// Reads something wider and filters it.
-fn filtered(
-    store: &Broken,
-    read: Read,
-    wider: fn(Query) -> Query,
-    filter: impl Fn(&StoredEvent) -> bool + Send + 'static,
-) -> BatchStream {
-    let by_category =
-        matches!(&read.query, Query::Items(items) if items.iter().any(|item| matches!(item.scope, Scope::Category(_))));
-    if !by_category {
-        return store.inner.read(read);
-    }
-    let read = Read { query: wider(read.query), ..read };
-    with_events(store.inner.read(read), move |events| events.into_iter().filter(|event| filter(event)).collect())
 }
 
 /// Whether an item selects an event, by the definition of the contract.

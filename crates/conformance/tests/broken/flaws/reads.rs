@@ -13,6 +13,7 @@ use crate::{
 pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "shows a part of an append that is being written",
+        caught_by: &["atomic::readers_never_see_a_part_of_an_append"],
         read: |store, read| {
             let head = store.info_now().head;
             let early = store.memo.count.fetch_add(1, Ordering::Relaxed) % 2 == 0;
@@ -25,6 +26,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "shows an event only when the next has come",
+        caught_by: &[
+            "durable::a_read_begun_after_the_answer_sees_the_events",
+            "ordered::the_head_is_readable_and_never_goes_back",
+        ],
         read: |store, read| {
             let head = store.info_now().head;
             with_events(store.inner.read(read), move |mut events| {
@@ -36,6 +41,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "shows some events late, below what was shown before",
+        caught_by: &["ordered::nothing_appears_below_what_a_reader_saw"],
         read: |store, read| {
             let head = store.info_now().head;
             with_events(store.inner.read(read), move |mut events| {
@@ -47,6 +53,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "loses an event at each boundary of batches",
+        caught_by: &["reads::a_long_history_is_read_in_order", "follow::followers_miss_and_repeat_nothing"],
         read: |store, read| {
             let mut first = true;
             with_events(store.inner.read(read), move |mut events| {
@@ -60,6 +67,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "reads batches backwards, but each of them forwards",
+        caught_by: &["reads::backwards_is_the_reverse_of_forwards"],
         read: |store, read| {
             let backwards = read.direction == Direction::Backwards;
             with_events(store.inner.read(read), move |mut events| {
@@ -73,6 +81,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "reads the position that it was to begin after",
+        caught_by: &["reads::a_read_after_a_position_leaves_it_out"],
         read: |store, mut read| {
             if let ReadFrom::After(position) = &mut read.from
                 && read.direction == Direction::Forwards
@@ -86,6 +95,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "reads the position that it was to begin below",
+        caught_by: &["progress::any_progress_is_a_place_to_go_on_from"],
         read: |store, mut read| {
             if let ReadFrom::After(position) = &mut read.from
                 && read.direction == Direction::Backwards
@@ -98,6 +108,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "leaves out the version that it was to begin at",
+        caught_by: &["contended::the_loser_of_a_race_can_read_the_winner", "reads::a_read_from_a_version_includes_it"],
         read: |store, mut read| {
             if let ReadFrom::Version(version) = &mut read.from {
                 match read.direction {
@@ -111,6 +122,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "does not filter from a version on",
+        caught_by: &["reads::a_read_from_a_version_still_filters"],
         read: |store, mut read| {
             if let (ReadFrom::Version(_), Query::Items(items)) = (read.from, &mut read.query) {
                 items.iter_mut().for_each(|item| item.types.clear());
@@ -121,6 +133,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes the end for the start",
+        caught_by: &["reads::start_and_end_are_the_two_ends"],
         read: |store, mut read| {
             if read.from == ReadFrom::End && read.direction == Direction::Forwards && !read.follow {
                 read.from = ReadFrom::Start;
@@ -131,6 +144,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "counts what it looks at towards the limit",
+        caught_by: &["reads::a_limit_counts_what_matches"],
         read: |store, read| {
             let limit = read.limit;
             let all = Read { query: Query::All, ..read.clone() };
@@ -152,6 +166,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "takes a limit for a hint",
+        caught_by: &["reads::a_limit_counts_what_matches"],
         read: |store, mut read| {
             read.limit = read.limit.map(|limit| limit + 1);
             store.inner.read(read)
@@ -160,6 +175,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "reads at least one event",
+        caught_by: &["reads::a_limit_counts_what_matches"],
         read: |store, mut read| {
             read.limit = read.limit.map(|limit| limit.max(1));
             store.inner.read(read)
@@ -168,6 +184,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "begins at its head where a position lies beyond it",
+        caught_by: &["errors::a_position_beyond_the_head_is_refused"],
         read: |store, mut read| {
             if let ReadFrom::After(position) = &mut read.from {
                 *position = store.info_now().head.min(*position);
@@ -178,6 +195,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "makes something of a read that contradicts itself",
+        caught_by: &["errors::a_contradictory_read_is_invalid"],
         read: |store, read| {
             let read = match read.validate() {
                 Err(ReadError::Invalid { .. }) => Read::new(read.query),
@@ -189,6 +207,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "goes on after an error",
+        caught_by: &["errors::a_contradictory_read_is_invalid"],
         read: |store, read| {
             let head = store.info_now().head;
             let batches = store.inner.read(read).flat_map(move |next| {
@@ -201,6 +220,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "begins a read when it is asked for and not when it is polled",
+        caught_by: &["follow::a_read_begins_at_its_first_poll"],
         read: |store, mut read| {
             if read.from == ReadFrom::End && read.direction == Direction::Forwards && read.follow {
                 read.from = ReadFrom::After(store.info_now().head);
@@ -211,16 +231,19 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "finds a time by what authors say",
+        caught_by: &["time::the_events_own_time_is_not_interpreted"],
         read: |store, read| by_time(store, read, |event, time| event.event.time >= time),
         ..SOUND
     },
     Flaw {
         name: "leaves out what was recorded at the time itself",
+        caught_by: &["time::the_events_own_time_is_not_interpreted", "time::a_read_from_a_time_includes_it"],
         read: |store, read| by_time(store, read, |event, time| event.recorded > time),
         ..SOUND
     },
     Flaw {
         name: "leaves out what was recorded at the time itself when it reads backwards",
+        caught_by: &["time::a_read_back_from_a_time_includes_it"],
         read: |store, read| {
             let from = read.from;
             let backwards = read.direction == Direction::Backwards;
@@ -233,6 +256,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "returns everything at once",
+        caught_by: &["bounded::batches_are_bounded"],
         read: |store, read| {
             if read.follow {
                 return store.inner.read(read);
@@ -249,6 +273,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "looks events up when a batch is looked at",
+        caught_by: &["bounded::a_batch_that_is_kept_does_not_change"],
         read: |store, read| {
             let inner = store.inner.clone();
             with_batches(store.inner.read(read), move |found| {

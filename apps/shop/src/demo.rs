@@ -1,0 +1,160 @@
+//! The demo: every purchase of the input becomes an order that is placed, paid and shipped, and then three independent
+//! ways to the same figures have to agree.
+//!
+//! **What it does.** Each purchase is an order of its own (see [`data`](crate::data)). It is placed at a moment of the
+//! shop's day on the purchase's date, paid within half an hour, and shipped one or two days later; a purchase of zero
+//! dollars is placed as a promotion and needs no payment. These moments are derived from the order's number alone, so that
+//! every run says the same. Commands go out in the order of their moments, [many at once](Options), those of one order one
+//! after the other; each is decided on the order's own events and appended durably. The read models follow meanwhile.
+//!
+//! **Interrupted?** Start it again. It reads what is there, goes on with each order where that one stands, and repeats
+//! nothing; should a command have been stored without an answer, its idempotency key gives the answer now.
+//!
+//! **What has to agree.** The orders that are compared are those asked for ([`Options::orders`]) and those that the store
+//! already holds from earlier runs, which are finished, too. Totals, every day, every customer and every order are computed
+//! from the input, from a replay of the events, and from the read models. Money counts on the day of its payment, which
+//! here is the day of the purchase. Other categories in the same store do not take part; an order that no line of the
+//! input explains does, and is reported.
+
+mod agenda;
+mod books;
+mod commands;
+mod footprint;
+mod history;
+mod progress;
+mod read_models;
+mod reconcile;
+mod report;
+mod shop;
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::data::{Input, Purchase};
+use agenda::Agenda;
+use books::Books;
+use footprint::footprint;
+use history::History;
+use progress::Stopwatch;
+use reconcile::Reconciliation;
+use shop::Shop;
+
+pub(crate) use shop::VIEWS;
+
+pub use progress::{Phase, PhaseTime, Progress};
+pub use reconcile::{Compared, Difference, Totals};
+pub use report::{Latency, Report, Size};
+
+/// What to do. At most 128 commands are under way at any moment.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The directory of the store; the read models are in `views` inside.
+    pub data: PathBuf,
+    /// Only the first so many purchases of the input; all when `None`.
+    pub orders: Option<u64>,
+    /// The input; the bundled purchases when `None`.
+    pub input: Option<PathBuf>,
+}
+
+/// Places, has paid and ships what is not yet, and reconciles.
+///
+/// # Errors
+/// When the input cannot be read, the store or the read models cannot be used, or the store holds orders of another input.
+/// That figures differ is no error but part of the [`Report`].
+///
+/// # Cancel safety
+/// Dropping it is as good as killing the process: the next run goes on.
+pub async fn run(options: &Options, progress: &impl Progress) -> Result<Report> {
+    let begun = Instant::now();
+    let mut watch = Stopwatch::new(progress);
+    watch.phase(Phase::Input, 0);
+    let input = match &options.input {
+        Some(path) => Input::read(path)?,
+        None => Input::bundled(),
+    };
+    watch.phase(Phase::Open, 0);
+    let (shop, app) = Shop::open(&options.data).await?;
+    let done = app.run_until(serve(options, &input, &shop, &mut watch)).await??;
+    watch.phase(Phase::Close, 0);
+    shop.close()?;
+    let footprint = footprint(&options.data)?;
+    let phases = watch.finish();
+    Ok(Report::new(options, input, done, footprint, phases, begun.elapsed()))
+}
+
+/// What there is to do while the read models follow.
+async fn serve(
+    options: &Options,
+    input: &Input,
+    shop: &Shop,
+    watch: &mut Stopwatch<'_, impl Progress>,
+) -> Result<Done> {
+    watch.phase(Phase::Resume, 0);
+    let before = History::read(shop.store()).await?;
+    let scope = scope(options, input, &before)?;
+    let agenda = Agenda::of(&scope, &before)?;
+
+    watch.phase(Phase::Commands, agenda.len());
+    let latencies = commands::carry_out(shop.orders(), agenda, watch).await?;
+
+    let head = shop.store().info().await?.head;
+    watch.phase(Phase::CatchUp, head.0);
+    shop.caught_up(head, watch).await?;
+
+    watch.phase(Phase::Replay, 0);
+    let after = History::read(shop.store()).await?;
+    let stored = after.events;
+    let replay = after.books()?;
+    watch.phase(Phase::ReadModels, 0);
+    let read_models = read_models::books(shop).await?;
+    watch.phase(Phase::Compare, 0);
+    let reconciliation = Reconciliation::of(&Books::of_purchases(&scope)?, &replay, &read_models)?;
+    let log_bytes = shop.log_bytes()?;
+    Ok(Done { reconciliation, latencies, found: before.events, stored, log_bytes, log_events: head.0 })
+}
+
+/// What one run came to.
+struct Done {
+    reconciliation: Reconciliation,
+    latencies: Vec<Duration>,
+    /// Events of orders in the store before it began …
+    found: u64,
+    /// … and now.
+    stored: u64,
+    /// The log and the positions in it, those of other categories included.
+    log_bytes: u64,
+    log_events: u64,
+}
+
+/// The purchases that take part: those asked for, and those whose orders the store holds already.
+fn scope<'a>(options: &Options, input: &'a Input, history: &History) -> Result<Vec<&'a Purchase>> {
+    let asked = options.orders.map_or(usize::MAX, |orders| usize::try_from(orders).unwrap_or(usize::MAX));
+    let mut scope = Vec::with_capacity(asked.min(input.purchases.len()));
+    for (index, purchase) in input.purchases.iter().enumerate() {
+        let known = history.order(purchase.order);
+        if let Some(known) = known {
+            ensure!(
+                known.is_of(purchase),
+                "order {} in `{}` was not placed for line {} of {}: the directory holds the orders of another input; \
+                 choose another directory, or the input that it was made from",
+                purchase.order,
+                options.data.display(),
+                purchase.line,
+                input.name
+            );
+        }
+        if index < asked || known.is_some() {
+            scope.push(purchase);
+        }
+    }
+    Ok(scope)
+}
+
+/// Adds to a count; figures that do not fit are an error and never wrong.
+fn total<T>(sum: Option<T>) -> Result<T> {
+    sum.context("the figures are too large to be added up")
+}

@@ -1,0 +1,89 @@
+//! The open shop: its store, its orders, and the read models that follow.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, Result};
+use mainspring::{
+    App, Projected, Repository, Store, disk::DiskStore, event::Position, sqlite::Views, store::EventStore,
+};
+use sqlx::SqlitePool;
+
+use super::progress::{Progress, Stopwatch};
+use crate::{
+    Order,
+    views::{DailyRevenue, OrderSummary, OrdersByCustomer},
+};
+
+/// The directory of the read models in that of the store.
+pub(crate) const VIEWS: &str = "views";
+
+/// A read model that is behind is asked again after this time.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+pub(super) struct Shop {
+    disk: DiskStore,
+    store: Store,
+    pub(super) summary: Projected<OrderSummary>,
+    pub(super) customers: Projected<OrdersByCustomer>,
+    pub(super) revenue: Projected<DailyRevenue>,
+}
+
+impl Shop {
+    /// Opens the shop in `data`, and the application that keeps its read models up to date.
+    pub(super) async fn open(data: &Path) -> Result<(Self, App)> {
+        let directory = data.to_owned();
+        // Recovery reads the end of the log.
+        let opened = tokio::task::spawn_blocking(move || DiskStore::open(directory)).await?;
+        let disk = opened.with_context(|| format!("the store in `{}` cannot be opened", data.display()))?;
+        let views = Views::open(data.join(VIEWS)).await?;
+        let store = Store::from(Arc::new(disk.clone()) as Arc<dyn EventStore>);
+        let mut app = App::new(store.clone());
+        let summary = app.project(OrderSummary, views.clone()).await?;
+        let customers = app.project(OrdersByCustomer, views.clone()).await?;
+        let revenue = app.project(DailyRevenue, views).await?;
+        Ok((Self { disk, store, summary, customers, revenue }, app))
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    pub(super) fn orders(&self) -> Repository<Order> {
+        Repository::new(&self.store)
+    }
+
+    /// Waits until every read model has come to `head`. One that cannot go on ends the application with its cause, and one
+    /// that is tried again says why in its log.
+    pub(super) async fn caught_up(&self, head: Position, watch: &Stopwatch<'_, impl Progress>) -> Result<()> {
+        loop {
+            let at = self.summary.at().min(self.customers.at()).min(self.revenue.at());
+            watch.at(at.0);
+            if at >= head {
+                return Ok(());
+            }
+            let failures = [self.summary.status(), self.customers.status(), self.revenue.status()];
+            if let Some((name, failure)) = failures.into_iter().find_map(|of| of.failure.map(|why| (of.name, why))) {
+                anyhow::bail!("the read model `{name}` cannot go on: {}", failure.error);
+            }
+            // Which of them is last does not matter: the loop asks all of them again.
+            let _ = tokio::join!(
+                self.summary.read_after(head, LOOK_EVERY),
+                self.customers.read_after(head, LOOK_EVERY),
+                self.revenue.read_after(head, LOOK_EVERY),
+            );
+        }
+    }
+
+    pub(super) fn readers(&self) -> [SqlitePool; 3] {
+        [self.summary.read(), self.customers.read(), self.revenue.read()]
+    }
+
+    /// Bytes of the log in use.
+    pub(super) fn log_bytes(&self) -> Result<u64> {
+        Ok(self.disk.stats()?.log_bytes)
+    }
+
+    pub(super) fn close(self) -> Result<()> {
+        self.disk.close().context("the store cannot be closed")
+    }
+}

@@ -1,0 +1,75 @@
+//! The command line as a whole: what every command takes, and which commands there are.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::{append, completions, demo, events, export, import, projections, state, streams};
+
+/// Shown below the help, because scripts depend on it.
+const AFTER_HELP: &str = "\
+Data goes to standard output, everything else to standard error.
+
+Exit codes:
+  0  done
+  1  failed, or a part of the input was refused
+  2  wrong usage
+  3  conflict: a stream is not where it was expected to be
+  4  damage found in the files of the store";
+
+/// Events in and out of an event store on disk.
+#[derive(Parser)]
+#[command(name = "mainspring", version, after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(clap::Args)]
+pub(crate) struct Global {
+    /// The directory of the event store.
+    #[arg(long, global = true, value_name = "DIR", env = "MAINSPRING_DATA", default_value = "./mainspring-data")]
+    pub(crate) data: PathBuf,
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Run a shop on real purchases, and check that input, events and read models agree.
+    Demo(demo::Args),
+    /// Append events to a stream: one from the command line, or one a line from standard input.
+    Append(append::Args),
+    /// Read events: of a stream, of a category, by type, by tag, or all of them.
+    Events(events::Args),
+    /// List the streams.
+    Streams(streams::Args),
+    /// Show what the store holds and how much room it takes.
+    Stats,
+    /// Check every byte of the store, changing nothing.
+    Verify,
+    /// Write all events as CloudEvents in JSON, one a line.
+    Export(export::Args),
+    /// Take over events that `export` wrote.
+    Import(import::Args),
+    /// Show an order of the demo as it is, or as it was.
+    State(state::Args),
+    /// List the read models, or ask for one to be built anew.
+    Projections(projections::Args),
+    /// Print the completions of a shell.
+    Completions(completions::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

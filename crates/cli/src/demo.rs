@@ -1,0 +1,37 @@
+//! The demo: the shop of `apps/shop` in the directory of the command, with its progress on the terminal.
+
+mod bar;
+
+use std::path::{Path, PathBuf};
+
+use mainspring_shop::demo;
+
+use crate::{demo::bar::Bar, exit::Exit, output::Output};
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Each purchase becomes an order that is placed, paid and shipped. Then totals, days, customers and orders are computed from
+the input, from the events and from the read models; the exit code is 1 when they differ. An interrupted demo goes on
+where it was when it is started again.")]
+pub(crate) struct Args {
+    /// Only the first so many purchases.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    orders: Option<u64>,
+    /// Purchases from this file instead of the bundled ones: on each line customer, date (19970101), CDs, dollars.
+    #[arg(long, value_name = "FILE")]
+    input: Option<PathBuf>,
+}
+
+pub(crate) async fn run(directory: &Path, args: Args, output: &mut Output) -> anyhow::Result<Exit> {
+    let options = demo::Options { data: directory.to_owned(), orders: args.orders, input: args.input };
+    let bar = Bar::on_terminal();
+    let report = demo::run(&options, &bar).await;
+    bar.clear();
+    let report = report?;
+    if output.is_json() {
+        output.json(&report)?;
+    } else {
+        output.line(report.to_string().trim_end())?;
+    }
+    Ok(if report.reconciled { Exit::Done } else { Exit::Failed })
+}

@@ -1,0 +1,71 @@
+//! The `mainspring` program: what an operator or a script does with an event store from a terminal.
+//!
+//! Data goes to standard output and everything else to standard error, so that every command can stand in a pipe.
+
+mod append;
+mod appender;
+mod args;
+mod completions;
+mod demo;
+mod events;
+mod exit;
+mod export;
+mod import;
+mod incoming;
+mod lines;
+mod message;
+mod notices;
+mod open;
+mod output;
+mod projections;
+mod state;
+mod stats;
+mod streams;
+mod style;
+mod table;
+mod units;
+mod verify;
+
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::{
+    args::{Args, Command},
+    exit::Exit,
+    output::Output,
+};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    notices::show();
+    let exit = run(args).unwrap_or_else(|error| {
+        let exit = Exit::of(&error);
+        if exit != Exit::Done {
+            message::error(&error);
+        }
+        exit
+    });
+    exit.into()
+}
+
+fn run(Args { global, command }: Args) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Runtime::new().context("the threads of the program cannot be started")?;
+    let mut output = Output::new(global.json);
+    let exit = match command {
+        Command::Demo(args) => runtime.block_on(demo::run(&global.data, args, &mut output)),
+        Command::Append(args) => runtime.block_on(append::run(&global.data, args, &mut output)),
+        Command::Events(args) => runtime.block_on(events::run(&global.data, args, &mut output)),
+        Command::Streams(args) => streams::run(&global.data, args, &mut output),
+        Command::Stats => runtime.block_on(stats::run(&global.data, &mut output)),
+        Command::Verify => verify::run(&global.data, &mut output),
+        Command::Export(args) => runtime.block_on(export::run(&global.data, args, &mut output)),
+        Command::Import(args) => runtime.block_on(import::run(&global.data, args, &mut output)),
+        Command::State(args) => runtime.block_on(state::run(&global.data, args, &mut output)),
+        Command::Projections(args) => runtime.block_on(projections::run(&global.data, args, &mut output)),
+        Command::Completions(args) => completions::run(args, &mut output),
+    }?;
+    output.flush()?;
+    Ok(exit)
+}

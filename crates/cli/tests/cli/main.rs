@@ -1,0 +1,16 @@
+//! The program as its users meet it: the real binary, exact output, exit codes, pipes, signals.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
+
+mod append;
+mod damage;
+mod events;
+mod follow;
+mod help;
+mod import;
+mod kit;
+mod overview;
+mod roundtrip;
+mod sharing;
+mod shop;
+mod terminal;

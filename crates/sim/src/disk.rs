@@ -1,0 +1,266 @@
+//! A disk in memory that keeps apart what was written and what is durable, and fails as it is told.
+
+mod entries;
+mod file;
+mod inode;
+mod machine;
+
+use std::{
+    any::Any,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use mainspring_store_disk::{Access, Disk, DiskFile, LockError};
+
+use crate::{Fault, Injected, Operation, Seed};
+use file::SimFile;
+use inode::Inode;
+use machine::{Course, Machine, Shared, power_gone};
+
+/// A simulated disk. Clones are the same disk, as two processes of one machine see it.
+///
+/// The content of a file is durable once the file is synced, its name once the directory is. What happens to the rest in a
+/// [`crash`](Self::crash) is up to [`Unsynced`].
+#[derive(Clone)]
+pub struct SimDisk {
+    machine: Shared,
+}
+
+/// What a crash leaves of what was not synced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsynced {
+    /// All of it, as when only the process dies.
+    Kept,
+    /// Nothing.
+    Dropped,
+    /// Of each write on its own all, a part or nothing, whatever became of the writes before; of the changes of the
+    /// directory those up to some point.
+    Random,
+}
+
+impl SimDisk {
+    /// An empty disk. Two with the same seed behave the same.
+    pub fn new(seed: u64) -> Self {
+        Self::on(Machine::new(Seed::new(seed)))
+    }
+
+    fn on(machine: Machine) -> Self {
+        Self { machine: Arc::new(Mutex::new(machine)) }
+    }
+
+    /// Takes power from the machine and answers the disk as the next boot finds it: everything durable, nothing locked, no
+    /// fault pending. The old disk fails everything from now on; asked again, it answers another possible outcome.
+    pub fn crash(&self, unsynced: Unsynced) -> Self {
+        self.machine().stopped = true;
+        self.if_crashed(unsynced)
+    }
+
+    /// What [`crash`](Self::crash) would answer, while this disk goes on.
+    pub fn if_crashed(&self, unsynced: Unsynced) -> Self {
+        Self::on(self.machine().after_crash(unsynced))
+    }
+
+    /// How many operations that can change something were begun: the boundaries at which power can go.
+    pub fn changes(&self) -> u64 {
+        self.machine().changes
+    }
+
+    /// How many operations of this kind were begun since the last boot.
+    pub fn count(&self, operation: Operation) -> u64 {
+        self.machine().begun[operation as usize]
+    }
+
+    /// Lets power go in the change of this number, counted from 1 since the last boot. That change fails; what it wrote
+    /// counts as unsynced, and a sync has done nothing yet. Everything later fails.
+    pub fn stop_at(&self, change: u64) {
+        self.machine().stop = Some(change);
+    }
+
+    /// Whether power is gone.
+    pub fn has_stopped(&self) -> bool {
+        self.machine().stopped
+    }
+
+    /// Makes an operation fail.
+    pub fn inject(&self, fault: Fault) {
+        self.machine().faults.push(fault);
+    }
+
+    /// Forgets every failure that is still to come.
+    pub fn heal(&self) {
+        self.machine().faults.clear();
+    }
+
+    /// Runs `act` just before the next such operation on this file, as if another process were quicker.
+    pub fn meanwhile(&self, operation: Operation, file: &str, act: impl FnOnce() + Send + 'static) {
+        self.machine().meanwhile.push((operation, file.to_owned(), Box::new(act)));
+    }
+
+    /// Leaves room for so many bytes in all files together; `None` for any number. A write takes what fits.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.machine().capacity = bytes;
+    }
+
+    /// The bytes of all files together.
+    pub fn used(&self) -> u64 {
+        self.machine().used()
+    }
+
+    /// Lets every second write, about, take only a part of its bytes and say so.
+    pub fn shorten_writes(&self, shorten: bool) {
+        self.machine().shortens = shorten;
+    }
+
+    /// Lets every sync take so long.
+    pub fn slow_syncs(&self, time: Duration) {
+        self.machine().sync_time = time;
+    }
+
+    /// Forgets what is held in memory and counts as written, so that reads show what is really on the disk: after a failed
+    /// sync that may be less.
+    pub fn evict(&self) {
+        self.machine().inodes.iter_mut().for_each(Inode::evict);
+    }
+
+    /// What a read of the whole file would show; `None` where there is no file.
+    pub fn contents(&self, name: &str) -> Option<Vec<u8>> {
+        let machine = self.machine();
+        machine.entries.get(name).map(|inode| machine.inodes[inode].seen().to_owned())
+    }
+
+    /// Changes the content of a file durably and unseen, as rot or a careless program does.
+    ///
+    /// # Panics
+    /// When there is no file.
+    pub fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut machine = self.machine();
+        let inode = machine.entries.get(name).unwrap_or_else(|| panic!("there is no file {name}"));
+        machine.inodes[inode].tamper(change);
+    }
+
+    /// What was done to those who use it, since the first boot.
+    pub fn injected(&self) -> Injected {
+        self.machine().injected
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        lock(&self.machine)
+    }
+
+    fn file(&self, name: &str, inode: usize, access: Access) -> Arc<dyn DiskFile> {
+        Arc::new(SimFile { machine: self.machine.clone(), name: name.to_owned(), inode, access })
+    }
+}
+
+fn lock(machine: &Shared) -> MutexGuard<'_, Machine> {
+    machine.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Does an operation that either happens or does not: when power goes in it, it is done and not known to be.
+fn run<T>(
+    machine: &Shared,
+    operation: Operation,
+    file: &str,
+    act: impl FnOnce(&mut Machine) -> io::Result<T>,
+) -> io::Result<T> {
+    course(machine, operation, file, |machine, course| match course {
+        Course::Well => act(machine),
+        Course::Badly(error) => Err(error),
+        Course::Last => act(machine).and(Err(power_gone())),
+    })
+}
+
+/// Does an operation as its course is.
+fn course<T>(
+    machine: &Shared,
+    operation: Operation,
+    file: &str,
+    act: impl FnOnce(&mut Machine, Course) -> io::Result<T>,
+) -> io::Result<T> {
+    while let Some(meanwhile) = { lock(machine).take_meanwhile(operation, file) } {
+        meanwhile();
+    }
+    let mut machine = lock(machine);
+    let course = machine.begin(operation, file)?;
+    act(&mut machine, course)
+}
+
+impl Disk for SimDisk {
+    fn describe(&self, name: &str) -> String {
+        format!("sim:{name}")
+    }
+
+    fn list(&self) -> io::Result<Vec<String>> {
+        run(&self.machine, Operation::List, "", |machine| {
+            Ok(machine.entries.iter().map(|(name, _)| name.to_owned()).collect())
+        })
+    }
+
+    fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let inode = run(&self.machine, Operation::Create, name, |machine| {
+            if let Some(inode) = machine.entries.get(name) {
+                machine.inodes[inode].set_len(0);
+                return Ok(inode);
+            }
+            machine.inodes.push(Inode::default());
+            machine.entries.create(name, machine.inodes.len() - 1);
+            Ok(machine.inodes.len() - 1)
+        })?;
+        Ok(self.file(name, inode, Access::Write))
+    }
+
+    fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        let inode = run(&self.machine, Operation::Open, name, |machine| {
+            machine.entries.get(name).ok_or_else(|| io::ErrorKind::NotFound.into())
+        })?;
+        Ok(self.file(name, inode, access))
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        run(&self.machine, Operation::Rename, from, |machine| {
+            machine.entries.get(from).ok_or(io::ErrorKind::NotFound)?;
+            machine.entries.rename(from, to);
+            Ok(())
+        })
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        run(&self.machine, Operation::Remove, name, |machine| {
+            machine.entries.get(name).ok_or(io::ErrorKind::NotFound)?;
+            machine.entries.remove(name);
+            Ok(())
+        })
+    }
+
+    fn sync_entries(&self) -> io::Result<()> {
+        course(&self.machine, Operation::SyncEntries, "", |machine, course| match course {
+            Course::Well => {
+                machine.entries.sync();
+                Ok(())
+            }
+            Course::Badly(error) => Err(error),
+            Course::Last => Err(power_gone()),
+        })
+    }
+
+    fn lock(&self) -> Result<Box<dyn Any + Send + Sync>, LockError> {
+        let mut machine = self.machine();
+        machine.check_power()?;
+        if machine.locked {
+            return Err(LockError::Held { holder: "another process of the simulation".to_owned() });
+        }
+        machine.locked = true;
+        Ok(Box::new(Guard(self.machine.clone())))
+    }
+}
+
+/// Holds the directory.
+struct Guard(Shared);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        lock(&self.0).locked = false;
+    }
+}

@@ -1,0 +1,130 @@
+//! One file: what programs see of it, what the disk holds of it, and the writes that lie between.
+
+use super::Unsynced;
+use crate::{Injected, Seed};
+
+/// The content of a file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Inode {
+    /// What a read shows.
+    seen: Vec<u8>,
+    /// What surely survives a crash.
+    durable: Vec<u8>,
+    /// What was written since and may survive.
+    unsynced: Vec<Change>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write { offset: usize, bytes: Vec<u8> },
+    SetLen(usize),
+}
+
+impl Inode {
+    pub(super) fn seen(&self) -> &[u8] {
+        &self.seen
+    }
+
+    pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) {
+        if !bytes.is_empty() {
+            self.change(Change::Write { offset, bytes: bytes.to_owned() });
+        }
+    }
+
+    pub(super) fn set_len(&mut self, len: usize) {
+        self.change(Change::SetLen(len));
+    }
+
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.seen);
+        self.unsynced.push(change);
+    }
+
+    pub(super) fn sync(&mut self) {
+        for change in self.unsynced.drain(..) {
+            change.apply(&mut self.durable);
+        }
+    }
+
+    /// Leaves each unsynced change durable, still unsynced, or forgotten: seen, but never to be written.
+    pub(super) fn fail_sync(&mut self, seed: &mut Seed) {
+        for change in std::mem::take(&mut self.unsynced) {
+            match seed.within(0..=2) {
+                0 => change.apply(&mut self.durable),
+                1 => self.unsynced.push(change),
+                _ => {}
+            }
+        }
+    }
+
+    /// Shows again what is on the disk where nothing is to be written, as when the machine needed the memory.
+    pub(super) fn evict(&mut self) {
+        self.seen.clone_from(&self.durable);
+        for change in &self.unsynced {
+            change.apply(&mut self.seen);
+        }
+    }
+
+    /// Changes what is on the disk, behind the back of every program.
+    pub(super) fn tamper(&mut self, change: impl FnOnce(&mut Vec<u8>)) {
+        change(&mut self.seen);
+        self.durable.clone_from(&self.seen);
+        self.unsynced.clear();
+    }
+
+    /// The file as a crash leaves it.
+    pub(super) fn after_crash(&self, unsynced: Unsynced, seed: &mut Seed, injected: &mut Injected) -> Self {
+        let mut durable = self.durable.clone();
+        for change in &self.unsynced {
+            let kept = match unsynced {
+                Unsynced::Kept => Some(change.clone()),
+                Unsynced::Dropped => None,
+                Unsynced::Random => match seed.within(0..=2) {
+                    0 => Some(change.clone()),
+                    1 => None,
+                    _ => change.torn(seed, &mut durable, injected),
+                },
+            };
+            match kept {
+                Some(change) => change.apply(&mut durable),
+                None => injected.dropped_writes += 1,
+            }
+        }
+        Self { seen: durable.clone(), durable, unsynced: Vec::new() }
+    }
+}
+
+impl Change {
+    fn apply(&self, content: &mut Vec<u8>) {
+        match self {
+            Self::Write { offset, bytes } => {
+                let end = offset + bytes.len();
+                if content.len() < end {
+                    content.resize(end, 0);
+                }
+                content[*offset..end].copy_from_slice(bytes);
+            }
+            Self::SetLen(len) => content.resize(*len, 0),
+        }
+    }
+
+    /// What is left of it when power goes while it is written: its beginning, its end, or both without the middle, of
+    /// which this applies the first and answers the last.
+    fn torn(&self, seed: &mut Seed, content: &mut Vec<u8>, injected: &mut Injected) -> Option<Self> {
+        let Self::Write { offset, bytes } = self else { return None };
+        if bytes.len() < 2 {
+            return None;
+        }
+        injected.torn_writes += 1;
+        let part = |from: usize, to: usize| Self::Write { offset: offset + from, bytes: bytes[from..to].to_owned() };
+        let cut = 1 + seed.index(bytes.len() - 1);
+        Some(match seed.within(0..=2) {
+            0 => part(0, cut),
+            1 => part(cut, bytes.len()),
+            _ => {
+                part(0, seed.index(cut)).apply(content);
+                part(cut, bytes.len())
+            }
+        })
+    }
+}
