@@ -4,8 +4,8 @@
 //! **What it does.** Each purchase is an order of its own (see [`data`](crate::data)). It is placed at a moment of the
 //! shop's day on the purchase's date, paid within half an hour, and shipped one or two days later; a purchase of zero
 //! dollars is placed as a promotion and needs no payment. These moments are derived from the order's number alone, so that
-//! every run says the same. Commands go out in the order of their moments, [many at once](Options), those of one order one
-//! after the other; each is decided on the order's own events and appended durably. The read models follow meanwhile.
+//! every run says the same. Commands go out in the order of their moments, up to 192 at once, those of one order one after
+//! the other; each is decided on the order's own events and appended durably. The read models follow meanwhile.
 //!
 //! **Interrupted?** Start it again. It reads what is there, goes on with each order where that one stands, and repeats
 //! nothing; should a command have been stored without an answer, its idempotency key gives the answer now.
@@ -49,7 +49,7 @@ pub use progress::{Phase, PhaseTime, Progress};
 pub use reconcile::{Compared, Difference, Totals};
 pub use report::{Latency, Report, Size};
 
-/// What to do. At most 128 commands are under way at any moment.
+/// What to do.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The directory of the store; the read models are in `views` inside.
@@ -98,7 +98,7 @@ async fn serve(
     let scope = scope(options, input, &before)?;
     let agenda = Agenda::of(&scope, &before)?;
 
-    watch.phase(Phase::Commands, agenda.len());
+    watch.phase(Phase::Commands, agenda.count());
     let latencies = commands::carry_out(shop.orders(), agenda, watch).await?;
 
     let head = shop.store().info().await?.head;

@@ -58,6 +58,17 @@ impl NewEvent {
             payload: payload.into(),
         }
     }
+
+    /// Whether this says the same fact as a stored event of the same id: stream, type, schema version, content type,
+    /// payload and tags, but not when or in which trace it was said.
+    pub fn has_content_of(&self, stored: &EventRef<'_>) -> bool {
+        self.stream.as_str() == stored.stream
+            && self.event_type.as_str() == stored.event_type
+            && self.schema_version == stored.schema_version
+            && self.content_type == stored.content_type
+            && self.payload == stored.payload
+            && self.tags.iter().map(Tag::as_str).eq(stored.tags.iter())
+    }
 }
 
 /// Checked once, then shared by every event without a source of its own.

@@ -3,7 +3,7 @@
 use mainspring_event::{EventId, NewEvent, Position, StreamName, Version};
 use serde::{Deserialize, Serialize};
 
-use crate::{BoxError, Query, StreamChange};
+use crate::{BoxError, Query, Retained, StreamChange};
 
 /// What is to become durable and visible in one commit, or not at all.
 ///
@@ -47,6 +47,22 @@ impl Append {
     pub fn change(mut self, change: StreamChange) -> Self {
         self.changes.push(change);
         self
+    }
+
+    /// The streams, each perhaps several times, that must not be tombstoned for this append to be taken: those it writes,
+    /// checks or changes. Closing a stream again is allowed.
+    pub fn open_streams(&self) -> impl Iterator<Item = &StreamName> {
+        let events = self.events.iter().map(|event| &event.stream);
+        let checks = self.checks.iter().filter_map(|check| match check {
+            Check::Stream { stream, .. } => Some(stream),
+            Check::NoMatch { .. } => None,
+        });
+        let changes = self.changes.iter().filter_map(|change| match change {
+            StreamChange::Retain { target: Retained::Stream(stream), .. }
+            | StreamChange::TruncateBefore { stream, .. } => Some(stream),
+            StreamChange::Retain { .. } | StreamChange::Tombstone { .. } => None,
+        });
+        events.chain(checks).chain(changes)
     }
 }
 

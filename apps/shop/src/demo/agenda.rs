@@ -1,7 +1,13 @@
 //! What is still to be done for which order, and when it happens in the shop's own time.
 
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
 use anyhow::Result;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
+use tokio::sync::oneshot;
 
 use super::history::{History, Told};
 use crate::{
@@ -28,9 +34,10 @@ const SPREAD: u64 = 7_919;
 /// Why purchases of zero dollars are free: the input does not say.
 const PROMOTION: &str = "free of charge";
 
-/// Everything that is to be done, by time.
+/// Everything that is to be done, by time. Clerks take steps from it.
 pub(super) struct Agenda {
-    steps: Vec<Step>,
+    steps: Mutex<std::vec::IntoIter<Step>>,
+    count: u64,
 }
 
 /// One command.
@@ -40,6 +47,10 @@ pub(super) struct Step {
     pub(super) order: OrderId,
     pub(super) key: &'static str,
     pub(super) command: OrderCommand,
+    /// Told when the order's step before this one is done; `None` for its first.
+    pub(super) after: Option<oneshot::Receiver<()>>,
+    /// Tells the order's next step that this one is done; `None` once it was told.
+    pub(super) done: Option<oneshot::Sender<()>>,
 }
 
 impl Agenda {
@@ -47,29 +58,28 @@ impl Agenda {
     pub(super) fn of(purchases: &[&Purchase], history: &History) -> Result<Self> {
         let mut steps = Vec::with_capacity(3 * purchases.len());
         for purchase in purchases {
-            let missing = steps_of(purchase)?;
-            let done = history.order(purchase.order).map_or(Status::New, Told::status);
-            steps.extend(missing.into_iter().flatten().filter(|step| !is_done(done, &step.command)));
+            let status = history.order(purchase.order).map_or(Status::New, Told::status);
+            steps.extend(steps_of(purchase)?.into_iter().flatten().filter(|step| !is_done(status, &step.command)));
         }
         // The times of one order differ, so its steps keep their order.
         steps.sort_unstable_by_key(|step| (step.at, step.order));
-        Ok(Self { steps })
-    }
-
-    pub(super) fn len(&self) -> u64 {
-        self.steps.len() as u64
-    }
-
-    /// The same for so many clerks: each has orders of its own and their steps by time, so that the commands of one order
-    /// come one after the other, and those of different orders between each other.
-    pub(super) fn divide(self, clerks: usize) -> Vec<Vec<Step>> {
-        let mut parts: Vec<Vec<Step>> = std::iter::repeat_with(Vec::new).take(clerks).collect();
-        for step in self.steps {
-            let clerk = step.order.0 % clerks as u64;
-            // Less than the number of clerks, which is a `usize`.
-            parts[clerk as usize].push(step);
+        let mut last = HashMap::with_capacity(purchases.len());
+        for step in &mut steps {
+            let (done, told) = oneshot::channel();
+            (step.done, step.after) = (Some(done), last.insert(step.order, told));
         }
-        parts
+        let count = steps.len() as u64;
+        Ok(Self { steps: Mutex::new(steps.into_iter()), count })
+    }
+
+    /// How many steps there are at the beginning.
+    pub(super) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The next step. Whoever takes it waits for the order's step before it, which was taken earlier.
+    pub(super) fn take(&self) -> Option<Step> {
+        self.steps.lock().unwrap_or_else(PoisonError::into_inner).next()
     }
 }
 
@@ -93,10 +103,11 @@ fn steps_of(purchase: &Purchase) -> Result<[Option<Step>; 3]> {
     let promotion = free.then(|| PROMOTION.to_owned());
     let place = OrderCommand::Place { customer, units, cents, promotion };
     let pay = OrderCommand::ConfirmPayment { payment: format!("payment-{order}"), cents };
+    let step = |at, key, command| Step { at, order, key, command, after: None, done: None };
     Ok([
-        Some(Step { at: placed, order, key: "place", command: place }),
-        (!free).then_some(Step { at: paid, order, key: "pay", command: pay }),
-        Some(Step { at: shipped, order, key: "ship", command: OrderCommand::Ship }),
+        Some(step(placed, "place", place)),
+        (!free).then(|| step(paid, "pay", pay)),
+        Some(step(shipped, "ship", OrderCommand::Ship)),
     ])
 }
 
@@ -139,20 +150,20 @@ mod tests {
     }
 
     #[test]
-    fn each_order_has_one_clerk_and_its_steps_in_order() {
+    fn steps_go_out_by_time_and_those_of_an_order_wait_for_each_other() {
         let purchases: Vec<_> = (0..1_000).map(|number| purchase(number, 1)).collect();
         let agenda = Agenda::of(&purchases.iter().collect::<Vec<_>>(), &History::default()).unwrap();
-        assert_eq!(agenda.len(), 3_000);
-        let parts = agenda.divide(7);
-        assert_eq!(parts.iter().map(Vec::len).sum::<usize>(), 3_000);
-        for (clerk, part) in parts.iter().enumerate() {
-            for order in part.iter().map(|step| step.order) {
-                assert_eq!(order.0 as usize % 7, clerk);
-                let keys: Vec<_> = part.iter().filter(|step| step.order == order).map(|step| step.key).collect();
-                assert_eq!(keys, ["place", "pay", "ship"]);
-            }
-        }
-        let first = &parts[0];
-        assert!(first.windows(2).any(|pair| pair[0].order != pair[1].order && pair[0].key == "place"), "interleaved");
+        assert_eq!(agenda.count(), 3_000);
+        let mut steps: Vec<_> = std::iter::from_fn(|| agenda.take()).collect();
+        assert_eq!(steps.len(), 3_000);
+        assert!(steps.is_sorted_by_key(|step| step.at));
+        let mut of_one: Vec<_> = steps.iter_mut().filter(|step| step.order == OrderId(17)).collect();
+        assert_eq!(of_one.iter().map(|step| step.key).collect::<Vec<_>>(), ["place", "pay", "ship"]);
+        assert!(of_one[0].after.is_none());
+        let mut told = |index: usize| of_one[index].after.as_mut().unwrap().try_recv().is_ok();
+        assert!(!told(1) && !told(2));
+        of_one[0].done.take().unwrap().send(()).unwrap();
+        let mut told = |index: usize| of_one[index].after.as_mut().unwrap().try_recv().is_ok();
+        assert!(told(1) && !told(2));
     }
 }

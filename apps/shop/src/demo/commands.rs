@@ -22,8 +22,8 @@ use super::{
 };
 use crate::Order;
 
-/// So many commands are under way at once.
-pub(super) const IN_FLIGHT: usize = 128;
+/// So many clerks work at once.
+pub(super) const CLERKS: usize = 192;
 
 /// Who produces the events.
 const SOURCE: &str = "/apps/shop/demo";
@@ -31,17 +31,25 @@ const SOURCE: &str = "/apps/shop/demo";
 /// How often whoever watches is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
+/// What all clerks share.
+struct Desk {
+    orders: Repository<Order>,
+    agenda: Agenda,
+    source: Source,
+    done: AtomicU64,
+}
+
 /// Carries out everything, and says how long each command took. The first command that fails ends it.
 pub(super) async fn carry_out(
     orders: Repository<Order>,
     agenda: Agenda,
     watch: &Stopwatch<'_, impl Progress>,
 ) -> Result<Vec<Duration>> {
-    let (done, source) = (Arc::new(AtomicU64::new(0)), Source::new(SOURCE)?);
-    let mut latencies = Vec::with_capacity(usize::try_from(agenda.len()).unwrap_or(0));
+    let mut latencies = Vec::with_capacity(usize::try_from(agenda.count()).unwrap_or(0));
+    let desk = Arc::new(Desk { orders, agenda, source: Source::new(SOURCE)?, done: AtomicU64::new(0) });
     let mut clerks = JoinSet::new();
-    for steps in agenda.divide(IN_FLIGHT) {
-        clerks.spawn(work(orders.clone(), steps, source.clone(), done.clone()));
+    for _ in 0..CLERKS {
+        clerks.spawn(work(desk.clone()));
     }
     let mut tick = interval(TELL_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -52,27 +60,32 @@ pub(super) async fn carry_out(
                 Some(ended) => latencies.extend(ended??),
                 None => break,
             },
-            _ = tick.tick() => watch.at(done.load(Ordering::Relaxed)),
+            _ = tick.tick() => watch.at(desk.done.load(Ordering::Relaxed)),
         }
     }
-    watch.at(done.load(Ordering::Relaxed));
+    watch.at(desk.done.load(Ordering::Relaxed));
     Ok(latencies)
 }
 
-/// One clerk: one command after the other.
-async fn work(
-    orders: Repository<Order>,
-    steps: Vec<Step>,
-    source: Source,
-    done: Arc<AtomicU64>,
-) -> Result<Vec<Duration>> {
-    let mut latencies = Vec::with_capacity(steps.len());
-    for Step { at, order, key, command } in steps {
+/// One clerk: one command after the other, until nothing is left to do.
+async fn work(desk: Arc<Desk>) -> Result<Vec<Duration>> {
+    let mut latencies = Vec::new();
+    while let Some(Step { at, order, key, command, after, done }) = desk.agenda.take() {
+        if let Some(after) = after
+            && after.await.is_err()
+        {
+            // The step before has failed. Its clerk says why, and this one has nothing to add.
+            break;
+        }
         let begun = Instant::now();
-        let handled = orders.handle(&order, command).idempotency_key(key).at(at).source(source.clone()).await;
+        let handled = desk.orders.handle(&order, command).idempotency_key(key).at(at).source(desk.source.clone()).await;
         handled.with_context(|| format!("the command `{key}` of order {order} was not carried out"))?;
         latencies.push(begun.elapsed());
-        done.fetch_add(1, Ordering::Relaxed);
+        desk.done.fetch_add(1, Ordering::Relaxed);
+        if let Some(done) = done {
+            // Nobody waits behind the last step of an order.
+            let _ = done.send(());
+        }
     }
     Ok(latencies)
 }

@@ -35,7 +35,7 @@ pub struct Report {
     pub events_appended: u64,
     /// How many commands this run carried out.
     pub commands: u64,
-    /// How many of them were under way at once.
+    /// How many of them were under way at once, at most.
     pub in_flight: usize,
     /// How long the whole run took.
     pub elapsed_s: f64,
@@ -109,7 +109,7 @@ impl Report {
             events: stored,
             events_appended,
             commands,
-            in_flight: super::commands::IN_FLIGHT,
+            in_flight: super::commands::CLERKS,
             elapsed_s: elapsed.as_secs_f64(),
             events_per_s: ratio(events_appended as f64, busy),
             latency: Latency::of(latencies),

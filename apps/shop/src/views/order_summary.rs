@@ -1,6 +1,6 @@
 //! One row for each order: what a customer sees of it.
 
-use std::collections::{BTreeMap, btree_map::Entry};
+use std::collections::BTreeMap;
 
 use jiff::civil::Date;
 use mainspring::{Failure, Projection, Recorded, sqlite::Views};
@@ -110,10 +110,7 @@ impl Projection for OrderSummary {
 fn changes(events: &[Recorded<OrderEvent>]) -> BTreeMap<&str, Change<'_>> {
     let mut changes = BTreeMap::new();
     for recorded in of_orders(events) {
-        let change: &mut Change<'_> = match changes.entry(recorded.key()) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => new.insert(Change::default()),
-        };
+        let change: &mut Change<'_> = changes.entry(recorded.key()).or_default();
         let on = day(recorded.time());
         match &recorded.event {
             OrderEvent::Placed(new) => {

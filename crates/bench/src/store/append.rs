@@ -84,7 +84,10 @@ async fn measure(settings: &Settings, shape: &Shape, store: &Store, directory: &
             latencies.extend(taken);
             clients.push(client);
         }
-        let ours = events as f64 / begun.elapsed().as_secs_f64();
+        // One client makes its events between appends, as a service does, and only the appends count; many clients have
+        // theirs made before the slice.
+        let spent = if shape.clients == 1 { latencies.iter().sum() } else { begun.elapsed() };
+        let ours = events as f64 / spent.as_secs_f64();
         let limit = paired::rate(|| raw.append().map(|()| shape.raw_batch))?;
         if done >= 0.0 {
             slices.pair(ours, limit);
@@ -113,7 +116,7 @@ struct Client {
     versions: Option<HashMap<StreamName, u64>>,
     /// Made before a slice, so that making events is not measured.
     prepared: VecDeque<Append>,
-    /// How many to make.
+    /// How many to make; with none, each is made when its turn comes.
     wanted: usize,
 }
 
@@ -122,7 +125,8 @@ impl Client {
         // Clients that expect versions have streams of their own.
         let source = Source::new(&format!("order{}", if shape.expected { number } else { 0 }), number)?;
         let versions = shape.expected.then(HashMap::new);
-        Ok(Self { source, batch: shape.batch, versions, prepared: VecDeque::new(), wanted: 64 })
+        let wanted = if shape.clients == 1 { 0 } else { 64 };
+        Ok(Self { source, batch: shape.batch, versions, prepared: VecDeque::new(), wanted })
     }
 
     fn prepare(&mut self) -> anyhow::Result<()> {
@@ -137,12 +141,18 @@ impl Client {
     async fn append_until(mut self, store: &Store, until: Instant) -> anyhow::Result<(Self, Vec<Duration>)> {
         let mut latencies = Vec::new();
         while Instant::now() < until {
-            let Some(append) = self.prepared.pop_front() else { break };
+            let append = match self.prepared.pop_front() {
+                Some(append) => append,
+                None if self.wanted == 0 => self.next()?,
+                None => break,
+            };
             let begun = Instant::now();
             store.append(append).await?;
             latencies.push(begun.elapsed());
         }
-        self.wanted = self.wanted.max(latencies.len() * 3 / 2);
+        if self.wanted > 0 {
+            self.wanted = self.wanted.max(latencies.len() * 3 / 2);
+        }
         Ok((self, latencies))
     }
 

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use mainspring_event::{EventBuffer, EventId, EventRef, NewEvent, Position, StreamName, Version};
-use mainspring_store::{AppendError, Appended, Check, Conflict, Query, Retained, StreamChange, Written};
+use mainspring_event::{EventBuffer, EventId, NewEvent, Position, StreamName, Version};
+use mainspring_store::{Append, AppendError, Appended, Check, Conflict, Query, Written};
 
 use super::Committer;
 use crate::{
@@ -43,7 +43,7 @@ impl Committer {
         }
         self.check_open().map_err(|refused| AppendError::Failed(refused.into()))?;
         let rules = self.core.rules();
-        if let Some(stream) = tombstoned(&rules, prepared, self.core.clock.now()) {
+        if let Some(stream) = tombstoned(&rules, append, self.core.clock.now()) {
             return Err(AppendError::Tombstoned { stream: stream.clone() });
         }
         for check in &append.checks {
@@ -82,7 +82,7 @@ impl Committer {
         for (event, known) in events.iter().zip(&known) {
             let Some(known) = known else { continue };
             let records = Records::load(&known.segment, &[known.ordinal]).map_err(failed)?;
-            if !complete || !same_content(event, &records.get(0)) {
+            if !complete || !event.has_content_of(&records.get(0)) {
                 return Err(AppendError::IdReused { id: event.id, position: Position(known.position) });
             }
             let version = Version(records.record(0).place().version);
@@ -189,34 +189,12 @@ pub(super) fn find_id(view: &View, id: EventId) -> Result<Option<Known>, Damage>
 }
 
 /// A tombstoned stream that the append names, other than to tombstone it again.
-fn tombstoned<'a>(rules: &Rules, prepared: &'a Prepared, now: jiff::Timestamp) -> Option<&'a StreamName> {
+fn tombstoned<'a>(rules: &Rules, append: &'a Append, now: jiff::Timestamp) -> Option<&'a StreamName> {
     if rules.is_empty() {
         return None;
     }
-    let append = &prepared.append;
-    let events = append.events.iter().map(|event| &event.stream);
-    let checks = append.checks.iter().filter_map(|check| match check {
-        Check::Stream { stream, .. } => Some(stream),
-        Check::NoMatch { .. } => None,
-    });
-    let changes = append.changes.iter().filter_map(|change| match change {
-        StreamChange::Retain { target: Retained::Stream(stream), .. } | StreamChange::TruncateBefore { stream, .. } => {
-            Some(stream)
-        }
-        StreamChange::Retain { .. } | StreamChange::Tombstone { .. } => None,
-    });
     let closed = |stream: &&StreamName| rules.limits(stream.as_str(), now).is_some_and(|limits| limits.tombstoned);
-    events.chain(checks).chain(changes).find(closed)
-}
-
-/// Content is what the fact is, not when or in which trace it was said.
-fn same_content(new: &NewEvent, stored: &EventRef<'_>) -> bool {
-    new.stream.as_str() == stored.stream
-        && new.event_type.as_str() == stored.event_type
-        && new.schema_version == stored.schema_version
-        && new.content_type == stored.content_type
-        && new.payload == stored.payload
-        && new.tags.iter().map(|tag| tag.as_str()).eq(stored.tags.iter())
+    append.open_streams().find(closed)
 }
 
 fn failed(error: impl Into<SegmentError>) -> AppendError {

@@ -179,7 +179,7 @@ impl State {
         let mut written = Vec::with_capacity(found.len());
         for (event, index) in found {
             let stored = &self.records[index].event;
-            if !same_content(event, &stored.event) {
+            if !event.has_content_of(&self.records[index].borrowed()) {
                 return Err(reused(event, index));
             }
             written.push(Written { position: stored.position, version: stored.version });
@@ -189,18 +189,8 @@ impl State {
 
     /// A tombstoned stream takes neither events nor checks nor changes, but it can be tombstoned again.
     fn writable(&self, append: &Append) -> Result<(), AppendError> {
-        let events = append.events.iter().map(|event| &event.stream);
-        let checks = append.checks.iter().filter_map(|check| match check {
-            Check::Stream { stream, .. } => Some(stream),
-            Check::NoMatch { .. } => None,
-        });
-        let changes = append.changes.iter().filter_map(|change| match change {
-            StreamChange::Retain { target: Retained::Stream(stream), .. }
-            | StreamChange::TruncateBefore { stream, .. } => Some(stream),
-            StreamChange::Retain { .. } | StreamChange::Tombstone { .. } => None,
-        });
         let closed = |stream: &&StreamName| self.streams.get(*stream).is_some_and(|known| known.tombstoned);
-        match events.chain(checks).chain(changes).find(closed) {
+        match append.open_streams().find(closed) {
             Some(stream) => Err(AppendError::Tombstoned { stream: stream.clone() }),
             None => Ok(()),
         }
@@ -250,14 +240,4 @@ impl State {
             StreamChange::Tombstone { stream } => self.streams.entry(stream).or_default().tombstoned = true,
         }
     }
-}
-
-/// Content is what the fact is, not when or in which trace it was said.
-fn same_content(new: &NewEvent, stored: &NewEvent) -> bool {
-    new.stream == stored.stream
-        && new.event_type == stored.event_type
-        && new.schema_version == stored.schema_version
-        && new.content_type == stored.content_type
-        && new.payload == stored.payload
-        && new.tags == stored.tags
 }
