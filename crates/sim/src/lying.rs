@@ -37,7 +37,12 @@ impl LyingDisk {
     }
 
     fn file(&self, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(LyingFile { file, lie: self.lie, honest: AtomicBool::new(matches!(self.lie, Lie::Late)), owes: AtomicBool::new(false) })
+        Arc::new(LyingFile {
+            file,
+            lie: self.lie,
+            honest: AtomicBool::new(matches!(self.lie, Lie::Late)),
+            owes: AtomicBool::new(false),
+        })
     }
 }
 

@@ -13,7 +13,7 @@ impl Seed {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn draw(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -22,7 +22,7 @@ impl Seed {
 
     /// A number of the range, which is not all of `u64`.
     pub fn within(&mut self, range: RangeInclusive<u64>) -> u64 {
-        range.start() + self.next() % (range.end() - range.start() + 1)
+        range.start() + self.draw() % (range.end() - range.start() + 1)
     }
 
     /// An index into something of this length, which is not empty.
@@ -32,6 +32,6 @@ impl Seed {
 
     /// True once in so many times.
     pub fn once_in(&mut self, times: u64) -> bool {
-        self.next().is_multiple_of(times)
+        self.draw().is_multiple_of(times)
     }
 }

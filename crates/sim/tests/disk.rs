@@ -1,5 +1,7 @@
 //! What the simulated disk promises to do to those who use it.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
+
 use std::{collections::HashSet, sync::Arc};
 
 use mainspring_sim::{Fault, LyingDisk, Operation, SimDisk, Unsynced};
@@ -121,7 +123,11 @@ fn a_failed_sync_forgets_and_still_shows() {
         assert_eq!(disk.injected().failed_syncs, 1);
         outcomes.insert(disk.contents("a").unwrap());
     }
-    assert_eq!(outcomes, HashSet::from([b".".to_vec(), b"1".to_vec()]), "the second sync wrote it, or had nothing to do");
+    assert_eq!(
+        outcomes,
+        HashSet::from([b".".to_vec(), b"1".to_vec()]),
+        "the second sync wrote it, or had nothing to do"
+    );
 }
 
 #[test]

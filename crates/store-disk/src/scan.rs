@@ -169,3 +169,6 @@ impl<'a> Frame<'a> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,12 +62,7 @@ async fn what_does_not_follow_is_refused_whole() {
     let first = stored("a-1", 1, 5, 100);
     store.restore(vec![first.clone()]).await.expect("it follows");
     let again = StoredEvent { position: Position(7), version: Version(2), ..first };
-    for bad in [
-        stored("a-1", 2, 5, 100),
-        stored("a-1", 1, 6, 100),
-        stored("a-1", 2, 6, 99),
-        again,
-    ] {
+    for bad in [stored("a-1", 2, 5, 100), stored("a-1", 1, 6, 100), stored("a-1", 2, 6, 99), again] {
         let refused = store.restore(vec![stored("c-1", 1, 6, 100), bad]).await;
         assert!(matches!(refused, Err(RestoreError::OutOfOrder { .. })), "{refused:?}");
     }

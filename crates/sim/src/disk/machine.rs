@@ -123,7 +123,7 @@ impl Machine {
 
     /// The machine as it is when power comes back after going now.
     pub(super) fn after_crash(&mut self, unsynced: Unsynced) -> Self {
-        let mut seed = Seed::new(self.seed.next());
+        let mut seed = Seed::new(self.seed.draw());
         let mut injected = self.injected;
         injected.crashes += 1;
         let names = self.entries.after_crash(unsynced, &mut seed, &mut injected);

@@ -124,3 +124,6 @@ pub(crate) fn names(mut bytes: &[u8]) -> impl Iterator<Item = Option<(Kind, &str
         Some(entry.map(|(kind, name, _)| (kind, name)))
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -114,3 +114,6 @@ impl Manifest {
         serde_json::from_slice(json).map_err(unreadable)
     }
 }
+
+#[cfg(test)]
+mod tests;

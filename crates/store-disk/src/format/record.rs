@@ -159,3 +159,6 @@ impl<'a> Record<'a> {
         self.0.len() - TAIL
     }
 }
+
+#[cfg(test)]
+mod tests;

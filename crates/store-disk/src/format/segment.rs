@@ -80,3 +80,6 @@ pub(crate) fn log_name(number: u32) -> String {
 pub(crate) fn index_name(number: u32) -> String {
     format!("{number:08}.idx")
 }
+
+#[cfg(test)]
+mod tests;

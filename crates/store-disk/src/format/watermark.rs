@@ -24,3 +24,6 @@ pub(crate) fn decode(bytes: &[u8]) -> u64 {
     let whole = bytes.len() == WATERMARK_LEN && crc32c::crc32c(&bytes[..8]) == u32_at(bytes, 8);
     if whole { u64_at(bytes, 0) } else { 0 }
 }
+
+#[cfg(test)]
+mod tests;

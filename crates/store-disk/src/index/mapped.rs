@@ -289,3 +289,6 @@ impl TagTable for MappedIndex {
         self.name(Kind::Tag, code)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,6 +80,10 @@ impl<'a> Trial<'a> {
                 }
                 Err(AppendError::Unknown(error)) if self.disk.injected().total() > 0 => {
                     self.seen.unknown += 1;
+                    failures += 1;
+                    if failures > 20 {
+                        return Err(format!("it stays unknown for ever: {error:?}"));
+                    }
                     self.check_all(index, index + 1).await.map_err(|what| format!("after {error}: {what}"))?;
                     let again = self.store.append(append.clone()).await;
                     if !append.events.is_empty() && !matches!(again, Err(AppendError::Unknown(_))) {

@@ -35,8 +35,8 @@ pub(crate) fn stream(name: &str) -> StreamName {
 
 /// An event whose id and payload follow from the seed.
 pub(crate) fn event(seed: &mut Seed, stream_name: &str, payload_len: usize) -> NewEvent {
-    let id = [seed.next().to_be_bytes(), seed.next().to_be_bytes()].concat();
-    let payload: Vec<u8> = (0..payload_len).map(|_| (seed.next() >> 32) as u8).collect();
+    let id = [seed.draw().to_be_bytes(), seed.draw().to_be_bytes()].concat();
+    let payload: Vec<u8> = (0..payload_len).map(|_| (seed.draw() >> 32) as u8).collect();
     NewEvent {
         id: EventId::from_bytes(id.try_into().unwrap()),
         time: jiff::Timestamp::UNIX_EPOCH,
