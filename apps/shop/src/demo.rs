@@ -43,8 +43,6 @@ use progress::Stopwatch;
 use reconcile::Reconciliation;
 use shop::Shop;
 
-pub(crate) use shop::VIEWS;
-
 pub use progress::{Phase, PhaseTime, Progress};
 pub use reconcile::{Compared, Difference, Totals};
 pub use report::{Latency, Report, Size};

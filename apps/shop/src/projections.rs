@@ -6,6 +6,7 @@ use std::{path::Path, time::Instant};
 use anyhow::{Context, Result, bail, ensure};
 use mainspring::{
     Projection, Store,
+    disk::DiskStore,
     event::Position,
     projection::{Building, Generation, ProjectionError, Runner, Status, prepare},
     sqlite::{ViewError, Views},
@@ -13,11 +14,10 @@ use mainspring::{
 use serde::Serialize;
 use tokio::sync::{oneshot, watch};
 
-use crate::{
-    demo::VIEWS,
-    state::open_read_only,
-    views::{DailyRevenue, OrderSummary, OrdersByCustomer},
-};
+use crate::views::{DailyRevenue, OrderSummary, OrdersByCustomer};
+
+/// The directory of the read models in that of the store.
+pub const VIEWS: &str = "views";
 
 /// The projections of the shop by name, each with the version that this program has of it.
 pub const PROJECTIONS: [(&str, u32); 3] = [
@@ -32,8 +32,8 @@ pub const PROJECTIONS: [(&str, u32); 3] = [
 pub enum Rebuild {
     /// It was built and is what readers see now.
     Done {
-        /// Which build it is.
-        build: u32,
+        /// Which generation it is.
+        generation: u32,
         /// How far it has come.
         position: u64,
         /// How long it took, in seconds.
@@ -72,6 +72,15 @@ async fn open(data: &Path) -> Result<(Store, Views)> {
     Ok((store, opened.with_context(|| format!("the read models in `{}` cannot be opened", views.display()))?))
 }
 
+/// Opens the store in `data` to read only.
+async fn open_read_only(data: &Path) -> Result<Store> {
+    let directory = data.to_owned();
+    // Opening reads the end of the log.
+    let opened = tokio::task::spawn_blocking(move || DiskStore::open_read_only(directory)).await?;
+    let store = opened.with_context(|| format!("the store in `{}` cannot be opened", data.display()))?;
+    Ok(Store::new(store))
+}
+
 /// Runs a projection of which a rebuild was asked for, until that is done.
 async fn build<P>(projection: P, views: Views, store: Store, progress: impl FnMut(u64, u64)) -> Result<Rebuild>
 where
@@ -85,7 +94,7 @@ where
     };
     let reached = run_to(head, runner, projected.watch(), progress).await?;
     let Generation { number, .. } = projected.generation();
-    Ok(Rebuild::Done { build: number, position: reached.0, seconds: begun.elapsed().as_secs_f64() })
+    Ok(Rebuild::Done { generation: number, position: reached.0, seconds: begun.elapsed().as_secs_f64() })
 }
 
 /// Whether another process runs the projection.

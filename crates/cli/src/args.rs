@@ -12,7 +12,7 @@ Data goes to standard output, everything else to standard error.
 
 Exit codes:
   0  done
-  1  failed, or a part of the input was refused
+  1  failed; for append and import also that a part of the input was refused
   2  wrong usage
   3  conflict: a stream is not where it was expected to be
   4  damage found in the files of the store";
@@ -58,7 +58,7 @@ pub(crate) enum Command {
     Import(import::Args),
     /// Show an order of the demo as it is, or as it was.
     State(state::Args),
-    /// List the read models, or ask for one to be built anew.
+    /// List the read models, or build one of them anew.
     Projections(projections::Args),
     /// Print the completions of a shell.
     Completions(completions::Args),

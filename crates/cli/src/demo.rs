@@ -1,18 +1,17 @@
 //! The demo: the shop of `apps/shop` in the directory of the command, with its progress on the terminal.
 
-mod bar;
-
 use std::path::{Path, PathBuf};
 
 use mainspring_shop::demo;
 
-use crate::{demo::bar::Bar, exit::Exit, output::Output};
+use crate::{bar::Bar, exit::Exit, output::Output};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
 Each purchase becomes an order that is placed, paid and shipped. Then totals, days, customers and orders are computed from
-the input, from the events and from the read models; the exit code is 1 when they differ. An interrupted demo goes on
-where it was when it is started again.")]
+the input, from the events and from the read models; the exit code is 1 when they differ. Lines that are not purchases
+are in the report, each with its number, and keep no other one out. An interrupted demo goes on where it was when it is
+started again.")]
 pub(crate) struct Args {
     /// Only the first so many purchases.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

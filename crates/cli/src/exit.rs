@@ -14,7 +14,7 @@ use crate::output::OutputError;
 pub(crate) enum Exit {
     /// Everything was done.
     Done = 0,
-    /// It failed, or a part of the input was refused.
+    /// It failed; for `append` and `import` also that a part of the input was refused.
     Failed = 1,
     /// A stream is not where it was expected to be.
     Conflict = 3,

@@ -5,6 +5,7 @@
 mod append;
 mod appender;
 mod args;
+mod bar;
 mod completions;
 mod demo;
 mod events;

@@ -1,4 +1,4 @@
-//! The read models of the directory: how far each one is, and asking for a rebuild.
+//! The read models of the directory: how far each one is, and building one of them anew.
 
 use std::path::Path;
 
@@ -8,18 +8,17 @@ use mainspring::{
     sqlite::{ReadModel, State, Views},
     store::{EventStore as _, Info},
 };
+use mainspring_shop::projections::{PROJECTIONS, Rebuild, VIEWS, rebuild};
 use serde::Serialize;
 
 use crate::{
+    bar::Bar,
     exit::Exit,
     message, open,
-    output::Output,
+    output::{Output, OutputError},
     table::{Column, Table},
     units,
 };
-
-/// The directory of the read models in that of the store.
-const VIEWS: &str = "views";
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -31,7 +30,8 @@ pub(crate) struct Args {
 enum Action {
     /// List the read models, which is done without a word, too.
     List,
-    /// Ask for a read model to be built anew when its program runs next; until then readers see the present one.
+    /// Build a read model anew: one of the demo now, any other when its program runs next. Until that is done readers see
+    /// the present one.
     Rebuild {
         /// Which one.
         name: String,
@@ -55,16 +55,17 @@ struct Line<'a> {
 
 /// The answer to a rebuild.
 #[derive(Serialize)]
-struct Asked<'a> {
+struct Answer<'a> {
     name: &'a str,
-    rebuild_asked: bool,
+    #[serde(flatten)]
+    outcome: &'a Rebuild,
 }
 
 pub(crate) async fn run(directory: &Path, args: Args, output: &mut Output) -> anyhow::Result<Exit> {
     let info = open::for_reading(directory)?.info().await?;
-    let directory = directory.join(VIEWS);
+    let place = directory.join(VIEWS);
     // Looking creates nothing.
-    let views = if directory.is_dir() { Some(Views::open(&directory).await?) } else { None };
+    let views = if place.is_dir() { Some(Views::open(&place).await?) } else { None };
     match (args.action.unwrap_or(Action::List), views) {
         (Action::List, None) => message::note("there are no read models yet; `mainspring demo` makes some"),
         (Action::List, Some(views)) => list(&views, &info, output).await?,
@@ -72,16 +73,40 @@ pub(crate) async fn run(directory: &Path, args: Args, output: &mut Output) -> an
             bail!("there is no read model `{name}`, nor any other; `mainspring demo` makes some")
         }
         (Action::Rebuild { name }, Some(views)) => {
-            views.rebuild(&name).await?;
-            if output.is_json() {
-                output.json(&Asked { name: &name, rebuild_asked: true })?;
+            if PROJECTIONS.iter().any(|(known, _)| *known == name) {
+                build(directory, &name, output).await?;
             } else {
-                let when = "it is built anew when its program runs next, such as `mainspring demo`";
-                output.line(&format!("{name}: {when}; until then readers see the present one"))?;
+                views.rebuild(&name).await?;
+                let when = "it is built anew when its program runs next; until then readers see the present one";
+                answer(&name, &Rebuild::Recorded, when, output)?;
             }
         }
     }
     Ok(Exit::Done)
+}
+
+/// Builds a read model of the demo, with its progress on the terminal.
+async fn build(directory: &Path, name: &str, output: &mut Output) -> anyhow::Result<()> {
+    let (bar, what) = (Bar::on_terminal(), format!("build {name}"));
+    let rebuilt = rebuild(directory, name, |at, head| bar.step(&what, at, head)).await;
+    bar.clear();
+    let outcome = rebuilt?;
+    let text = match outcome {
+        Rebuild::Done { generation, position, seconds } => {
+            let position = units::number(position);
+            format!("generation {generation} was built up to position {position} in {seconds:.2} s; readers see it now")
+        }
+        Rebuild::Recorded => {
+            "another process keeps it up to date, and it is built anew at its next run; until then readers see the \
+             present one"
+                .to_owned()
+        }
+    };
+    Ok(answer(name, &outcome, &text, output)?)
+}
+
+fn answer(name: &str, outcome: &Rebuild, text: &str, output: &mut Output) -> Result<(), OutputError> {
+    if output.is_json() { output.json(&Answer { name, outcome }) } else { output.line(&format!("{name}: {text}")) }
 }
 
 async fn list(views: &Views, info: &Info, output: &mut Output) -> anyhow::Result<()> {

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use anyhow::bail;
 use jiff::Timestamp;
-use mainspring::{AsOf, Repository, Store, event::Version};
-use mainspring_shop::{Order, OrderId};
+use mainspring::{AsOf, Store, event::Version};
+use mainspring_shop::{Order, OrderId, load_state};
 use serde::Serialize;
 
 use crate::{
@@ -41,13 +41,12 @@ struct Report<'a> {
 
 pub(crate) async fn run(directory: &Path, args: Args, output: &mut Output) -> anyhow::Result<Exit> {
     let store = Store::new(open::for_reading(directory)?);
-    let orders = Repository::<Order>::new(&store);
-    let mut state = orders.load(&args.order).await?;
+    let mut state = load_state(&store, args.order, None).await?;
     if state == Order::default() {
         bail!("there is no order {}: `mainspring streams --category order` lists them", args.order);
     }
     if let Some(moment) = moment(&args) {
-        state = orders.load_as_of(&args.order, moment).await?;
+        state = load_state(&store, args.order, Some(moment)).await?;
     }
     if output.is_json() {
         output.json(&Report { order: args.order.to_string(), state: &state })?;

@@ -10,6 +10,7 @@ use std::{
     pin::{Pin, pin},
 };
 
+use mainspring_retry::with_causes;
 use mainspring_store::Store;
 use tokio::sync::mpsc;
 
@@ -87,7 +88,7 @@ impl<P: Projection> Runner<P> {
         };
         engine.publisher.stopped();
         if let Err(error) = &result {
-            tracing::error!(projection = P::NAME, error = setback::chain(error), "the projection has stopped");
+            tracing::error!(projection = P::NAME, error = with_causes(error), "the projection has stopped");
         }
         result
     }
@@ -149,7 +150,7 @@ async fn follow<P: Projection>(
         if let Some(current) = current
             && let Err(error) = current.follow().await
         {
-            let error = setback::chain(&error);
+            let error = with_causes(&error);
             tracing::warn!(projection = P::NAME, error, "the generation being replaced is no longer kept up to date");
         }
         std::future::pending::<()>().await;

@@ -2,6 +2,8 @@
 
 use std::{fmt, time::Duration};
 
+use crate::with_causes;
+
 /// Any error that can cross threads.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -43,15 +45,9 @@ impl Failure {
 }
 
 impl fmt::Display for Failure {
-    /// The error and everything that caused it, separated by colons.
+    /// The error [with its causes](with_causes).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)?;
-        let mut cause = self.source.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
+        f.write_str(&with_causes(self.source.as_ref()))
     }
 }
 

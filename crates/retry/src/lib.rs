@@ -12,8 +12,10 @@
 //! assert_eq!(parse("seven").unwrap_err().advice(), Advice::Never);
 //! ```
 
+mod causes;
 mod failure;
 mod retry;
 
+pub use causes::with_causes;
 pub use failure::{Advice, Advise, BoxError, Failure};
 pub use retry::Retry;

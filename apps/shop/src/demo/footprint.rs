@@ -4,7 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use anyhow::{Context, Result};
 
-use super::shop::VIEWS;
+use crate::projections::VIEWS;
 
 /// What lies in the directory of a shop, in bytes on disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

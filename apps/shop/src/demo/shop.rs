@@ -11,11 +11,9 @@ use sqlx::SqlitePool;
 use super::progress::{Progress, Stopwatch};
 use crate::{
     Order,
+    projections::VIEWS,
     views::{DailyRevenue, OrderSummary, OrdersByCustomer},
 };
-
-/// The directory of the read models in that of the store.
-pub(crate) const VIEWS: &str = "views";
 
 /// A read model that is behind is asked again after this time.
 const LOOK_EVERY: Duration = Duration::from_millis(100);

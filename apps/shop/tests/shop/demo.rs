@@ -82,6 +82,7 @@ async fn bad_lines_are_refused_and_the_others_taken() {
     assert_eq!(report.refused.iter().map(|refused| refused.line).collect::<Vec<_>>(), [52, 53]);
     let text = report.to_string();
     assert!(text.contains("line 52: `19970230` is not a date (`7 19970230 1 1.00`)"), "{text}");
+    assert!(text.contains("line 53: "), "{text}");
 
     let mended = bad.replace("19970230", "19970228");
     fs::write(place.input(), &mended).unwrap();

@@ -9,7 +9,7 @@ fn the_help_names_every_exit_code() {
     let codes = "\
 Exit codes:
   0  done
-  1  failed, or a part of the input was refused
+  1  failed; for append and import also that a part of the input was refused
   2  wrong usage
   3  conflict: a stream is not where it was expected to be
   4  damage found in the files of the store

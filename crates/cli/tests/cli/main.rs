@@ -10,6 +10,7 @@ mod help;
 mod import;
 mod kit;
 mod overview;
+mod read_models;
 mod roundtrip;
 mod sharing;
 mod shop;

@@ -1,4 +1,4 @@
-//! The demo, and what can be asked of its orders and read models afterwards.
+//! The demo, and what can be asked of its orders afterwards.
 
 use serde_json::{Value, json};
 
@@ -53,6 +53,27 @@ fn the_demo_takes_other_purchases() {
 }
 
 #[test]
+fn the_demo_names_every_line_that_it_refuses() {
+    let place = Place::new();
+    let bad: String = (2..=14).map(|line| format!("{line} 19970230 1 1.00\n")).collect();
+    place.write("purchases", &format!("1 19970101 1 11.77\n{bad}"));
+    let ran = place.run("demo --input purchases --json", "");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    let report = json(&ran.out);
+    let lines: Vec<_> = report["refused"].as_array().unwrap().iter().map(|refused| refused["line"].as_u64()).collect();
+    assert!(lines.into_iter().eq((2..=14).map(Some)), "{report}");
+    assert_eq!([&report["orders"], &report["reconciled"]], [&json!(1), &json!(true)]);
+
+    let ran = place.run("demo --input purchases", "");
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
+    assert!(ran.out.contains("\n13 lines of the input refused, all others taken:\n"), "{}", ran.out);
+    for line in 2..=14 {
+        let named = format!("\n  line {line}: `19970230` is not a date (`{line} 19970230 1 1.00`)\n");
+        assert!(ran.out.contains(&named), "{}", ran.out);
+    }
+}
+
+#[test]
 fn an_order_is_shown_now_and_then() {
     let place = demo(20);
     let shipped = "\
@@ -83,44 +104,4 @@ Payment    payment-000001
     place.check("state 1 --at-version 4", "", 1, "", beyond);
     let missing = "error: there is no order 000777: `mainspring streams --category order` lists them\n";
     place.check("state 777", "", 1, "", missing);
-}
-
-#[test]
-fn read_models_are_listed_and_rebuilt() {
-    let place = Place::with_orders();
-    let none = "note: there are no read models yet; `mainspring demo` makes some\n";
-    place.check("projections", "", 0, "", none);
-    let none = "error: there is no read model `order_summary`, nor any other; `mainspring demo` makes some\n";
-    place.check("projections rebuild order_summary", "", 1, "", none);
-    assert!(!place.path("mainspring-data/views").exists());
-
-    let place = demo(10);
-    place.run("append cart-1 --type Opened", "");
-    let models = |args: &str| -> Vec<Value> { place.run(args, "").out.lines().map(json).collect() };
-    let listed = models("projections --json");
-    let names: Vec<_> = listed.iter().map(|model| model["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["daily_revenue", "order_summary", "orders_by_customer"]);
-    for model in &listed {
-        let head = model["checkpoint"].as_u64().unwrap();
-        assert_eq!((head, &model["lag"], &model["state"]), (30, &json!(1), &json!("current")), "{model}");
-        assert!(model["bytes"].as_u64().unwrap() > 0);
-    }
-    let table = place.run("projections list", "").out;
-    assert!(table.starts_with("NAME                VERSION  GENERATION  STATE    CHECKPOINT  LAG "), "{table}");
-    assert_eq!(table.lines().count(), 4);
-
-    place.check(
-        "projections rebuild order_summary --json",
-        "",
-        0,
-        "{\"name\":\"order_summary\",\"rebuild_asked\":true}\n",
-        "",
-    );
-    assert_eq!(models("projections --json")[1]["rebuild_asked"], json!(true));
-    assert_eq!(place.run("demo --orders 10", "").code, Some(0));
-    let rebuilt = models("projections --json");
-    let second = rebuilt.iter().find(|model| model["generation"] == json!(2)).unwrap();
-    assert_eq!([&second["name"], &second["rebuild_asked"]], [&json!("order_summary"), &json!(false)]);
-    let unknown = "error: there is no projection `nothing` in `./mainspring-data/views`\n";
-    place.check("projections rebuild nothing", "", 1, "", unknown);
 }

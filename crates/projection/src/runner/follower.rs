@@ -4,13 +4,13 @@
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use mainspring_event::{Position, Recorded};
-use mainspring_retry::Failure;
+use mainspring_retry::{Failure, with_causes};
 use mainspring_store::{BatchStream, Checkpoint, CheckpointError, EventBatch, Info, Read, ReadError, ReadFrom};
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::{
     engine::{Engine, Model, Tx},
-    setback::{Attempts, Setback, What, chain},
+    setback::{Attempts, Setback, What},
 };
 use crate::{EventPlace, FailureReport, Projection, ProjectionError, View};
 
@@ -227,7 +227,7 @@ impl<'a, P: Projection> Follower<'a, P> {
         let through = batch.through();
         let decoded: Result<Vec<_>, _> =
             (0..batch.len()).map(|index| Recorded::decode(batch.buffer(), index)).collect();
-        let events = decoded.map_err(|error| Setback::Narrow { through, error: chain(&error) })?;
+        let events = decoded.map_err(|error| Setback::Narrow { through, error: with_causes(&error) })?;
         work.events += events.len();
         work.bytes += batch.iter().map(|event| event.payload.len()).sum::<usize>();
         let applied = self.engine.apply(&mut work.tx, &events).await;
@@ -345,7 +345,7 @@ impl<'a, P: Projection> Follower<'a, P> {
                     ProjectionError::Undecodable { event, .. } => Some(event.clone()),
                     _ => None,
                 };
-                let (text, since) = (chain(&error), Timestamp::now());
+                let (text, since) = (with_causes(&error), Timestamp::now());
                 let report = FailureReport { event, error: text, attempts: 1, since, next: None };
                 self.engine.publisher.failure(self.role, Some(report));
                 Err(error)

@@ -1,6 +1,6 @@
 //! What can interrupt a follower, and when it tries again.
 
-use std::{any::Any, error::Error};
+use std::any::Any;
 
 use jiff::Timestamp;
 use mainspring_event::Position;
@@ -129,18 +129,6 @@ impl Attempts {
     pub(super) fn store_answered(&self) -> bool {
         self.row.as_ref().is_some_and(|row| row.store)
     }
-}
-
-/// An error and everything that caused it, separated by colons.
-pub(super) fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -13,6 +13,17 @@ impl Committer {
     pub(crate) fn restore(&mut self, events: &[StoredEvent], limits: &Limits) -> Result<(), RestoreError> {
         self.check_open().map_err(|refused| RestoreError::Failed(refused.into()))?;
         let changes = self.check_copied(events)?;
+        let written = self.write_frames_of(events, &changes, limits);
+        // Whatever came of it, nothing is left waiting that a later append would write.
+        written.and(self.flush().map_err(unwritten))
+    }
+
+    fn write_frames_of(
+        &mut self,
+        events: &[StoredEvent],
+        changes: &HashMap<Position, StreamChange>,
+        limits: &Limits,
+    ) -> Result<(), RestoreError> {
         for part in frames(events, limits) {
             let mut append = Append::new(part.iter().map(|event| event.event.clone()));
             append.changes = part.iter().filter_map(|event| changes.get(&event.position).cloned()).collect();
@@ -24,7 +35,7 @@ impl Committer {
             }
             self.write_copied(&prepared, part).map_err(copied)?;
         }
-        self.flush().map_err(unwritten)
+        Ok(())
     }
 
     /// Checks that the events follow what is stored; answers, by position, the truncation that a gap stands for.

@@ -8,9 +8,6 @@ use crate::{
     demo::{Compared, Difference},
 };
 
-/// So many refused lines are shown; all are in the JSON.
-const SHOWN: usize = 10;
-
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.headline(f)?;
@@ -36,13 +33,10 @@ impl Report {
         if self.refused.is_empty() {
             return Ok(());
         }
-        let lines = self.refused.len();
-        writeln!(f, "\n{} of the input refused, all others taken:", plural(lines as u64, "line"))?;
-        for refused in self.refused.iter().take(SHOWN) {
+        let lines = self.refused.len() as u64;
+        writeln!(f, "\n{} of the input refused, all others taken:", plural(lines, "line"))?;
+        for refused in &self.refused {
             writeln!(f, "  line {}: {} (`{}`)", refused.line, refused.reason, refused.text)?;
-        }
-        if lines > SHOWN {
-            writeln!(f, "  and {} more", count((lines - SHOWN) as u64))?;
         }
         Ok(())
     }

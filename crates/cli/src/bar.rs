@@ -1,4 +1,4 @@
-//! How far the demo is, on one line of the terminal that is written again and again. Elsewhere nothing is shown.
+//! How far long work is, on one line of the terminal that is written again and again. Elsewhere nothing is shown.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -15,22 +15,27 @@ const WIDTH: u64 = 24;
 /// Back to the beginning of the line, and nothing on it.
 const CLEAR: &str = "\r\x1b[K";
 
-/// The progress of a run.
-pub(super) struct Bar {
+/// The progress of a demo or of a build.
+pub(crate) struct Bar {
     visible: bool,
-    /// The present part and its steps.
+    /// The present part of a demo and its steps.
     now: Mutex<Option<(Phase, u64)>>,
 }
 
 impl Bar {
     /// A bar that is visible only on a terminal that can take a line back.
-    pub(super) fn on_terminal() -> Self {
+    pub(crate) fn on_terminal() -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Self { visible: io::stderr().is_terminal() && !dumb, now: Mutex::new(None) }
     }
 
+    /// So much of something is done.
+    pub(crate) fn step(&self, what: &str, done: u64, total: u64) {
+        self.show(&line(what, done, total));
+    }
+
     /// Leaves the line as it was found.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.show("");
     }
 
@@ -46,13 +51,13 @@ impl Bar {
 impl Progress for Bar {
     fn phase(&self, phase: Phase, total: u64) {
         *self.now.lock().unwrap_or_else(PoisonError::into_inner) = Some((phase, total));
-        self.show(&line(phase.as_str(), 0, total));
+        self.step(phase.as_str(), 0, total);
     }
 
     fn at(&self, done: u64) {
         let now = *self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((phase, total)) = now {
-            self.show(&line(phase.as_str(), done, total));
+            self.step(phase.as_str(), done, total);
         }
     }
 }
