@@ -5,45 +5,27 @@ mod copy;
 mod decide;
 mod encode;
 mod roll;
+mod write;
 
-use std::{
-    io,
-    sync::Arc,
-    thread::JoinHandle,
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
 use mainspring_event::Position;
 use mainspring_store::{AppendError, Appended, StreamChange};
 use tokio::sync::oneshot;
 
 use crate::{
-    core::{Core, about},
+    core::Core,
     disk::DiskFile,
-    format::{
-        manifest::Manifest,
-        segment::{SEGMENT_HEAD, log_name},
-        watermark,
-    },
-    index::MemoryIndex,
+    format::{manifest::Manifest, segment::SEGMENT_HEAD},
     open::Guard,
     prepare::Prepared,
     queue::Pending,
-    scan::{Continuation, Scanner},
-    segment::{Segment, SegmentPlace},
+    scan::Continuation,
+    segment::Segment,
 };
 use ahead::Ahead;
 use decide::Decision;
 pub(crate) use roll::{open_index, write_index};
-
-/// The log grows by zeros in pieces of at least this size …
-const LEAST_GROWTH: u64 = 1 << 20;
-
-/// … and at most this size.
-const MOST_GROWTH: u64 = 8 << 20;
-
-/// A write of so many bytes is worth a new length of the file: writing zeros ahead of it would write everything twice.
-const ENOUGH_AT_ONCE: usize = 128 << 10;
 
 /// Syncs slower than this are not worth blocking a thread of the runtime for.
 const SLOW: Duration = Duration::from_micros(300);
@@ -77,7 +59,7 @@ pub(crate) struct Committer {
     /// A running mean of the time a sync takes.
     sync_time: Duration,
     /// Kept until the log is closed.
-    _guard: Guard,
+    guard: Option<Guard>,
 }
 
 /// Where a group is committed.
@@ -171,7 +153,7 @@ impl Committer {
             sealing: None,
             ahead: None,
             sync_time: Duration::ZERO,
-            _guard: guard,
+            guard: Some(guard),
         })
     }
 
@@ -264,106 +246,6 @@ impl Committer {
         outcome
     }
 
-    fn write_and_sync(&mut self) -> Result<(), FlushError> {
-        let frames = std::mem::take(&mut self.waiting.frames);
-        let written = self.write_frames(&frames);
-        self.waiting.frames = frames;
-        if let Err(error) = written {
-            let error = about(&*self.core.disk, &log_name(self.segment.number), &error);
-            return Err(match self.cut() {
-                Ok(()) => FlushError::Cut(error),
-                Err(cut) => {
-                    self.poison(format!("{error}, and what was written could not be cut off again: {cut}"));
-                    FlushError::Unknown(error)
-                }
-            });
-        }
-        let begun = Instant::now();
-        if let Err(error) = self.file.sync() {
-            let error = about(&*self.core.disk, &log_name(self.segment.number), &error);
-            self.poison(format!("a sync failed: {error}"));
-            return Err(FlushError::Unknown(error));
-        }
-        self.sync_time = (self.sync_time * 7 + begun.elapsed()) / 8;
-        self.end += self.waiting.frames.len() as u64;
-        self.segment.grow(self.end);
-        self.note_synced();
-        Ok(())
-    }
-
-    /// Writes frames at the end of the log, which grows by zeros ahead of need so that a sync need not write its length.
-    fn write_frames(&mut self, frames: &[u8]) -> io::Result<()> {
-        let needed = self.end + frames.len() as u64;
-        if needed > self.allocated && frames.len() < ENOUGH_AT_ONCE {
-            let growth = self.allocated.clamp(LEAST_GROWTH, MOST_GROWTH);
-            let wanted = (self.allocated + growth).min(self.segment_bytes).max(needed).next_multiple_of(4096);
-            // Where there is no room ahead there may still be room for the frames themselves.
-            drop(self.write_zeros(self.allocated, wanted));
-            self.allocated = self.file.size()?;
-        }
-        self.file.write_all_at(self.end, frames)?;
-        self.allocated = self.allocated.max(needed);
-        Ok(())
-    }
-
-    fn write_zeros(&self, mut from: u64, to: u64) -> io::Result<()> {
-        static ZEROS: [u8; 1 << 16] = [0; 1 << 16];
-        while from < to {
-            let part = (to - from).min(ZEROS.len() as u64);
-            self.file.write_all_at(from, &ZEROS[..usize::try_from(part).map_err(io::Error::other)?])?;
-            from += part;
-        }
-        Ok(())
-    }
-
-    /// Takes back what was written behind the last durable frame, on disk and in memory.
-    fn cut(&mut self) -> io::Result<()> {
-        self.file.set_len(self.end)?;
-        self.file.sync()?;
-        self.allocated = self.end;
-        let bytes = self.file.read_exact_at(0, usize::try_from(self.end).map_err(io::Error::other)?)?;
-        let head = crate::format::segment::SegmentHead::decode(&bytes)
-            .map_err(|_| io::Error::other("the head of the segment cannot be read"))?;
-        let from =
-            Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: self.segment.first_position };
-        let frames = &bytes[usize::try_from(SEGMENT_HEAD).map_err(io::Error::other)?..];
-        let mut scanner = Scanner::new(frames, self.segment.base, from, self.core.store);
-        let mut index = MemoryIndex::default();
-        while let Some(frame) = scanner.next_frame() {
-            frame.index(&mut index).map_err(io::Error::other)?;
-        }
-        let continuation = scanner.continuation();
-        if continuation.offset != self.end {
-            return Err(io::Error::other("the frames before it cannot be read back"));
-        }
-        self.previous = continuation.previous;
-        self.next_position = continuation.next_position;
-        let place = SegmentPlace {
-            number: self.segment.number,
-            base: self.segment.base,
-            first_position: self.segment.first_position,
-            file_name: self.segment.file_name.clone(),
-        };
-        self.core.replace(Segment::growing(place, self.file.clone(), self.end, index));
-        self.take_segment();
-        Ok(())
-    }
-
-    /// Takes the growing segment from the view.
-    fn take_segment(&mut self) {
-        if let Some(segment) = self.core.view().last() {
-            self.segment = segment.clone();
-        }
-    }
-
-    fn note_synced(&mut self) {
-        self.synced = self.segment.base + self.end;
-        // Nothing rests on the watermark: other processes see less until the next one is written.
-        if let Err(error) = self.watermark.write_all_at(0, &watermark::encode(self.synced)) {
-            tracing::warn!(%error, "the watermark could not be written");
-        }
-    }
-
     /// Takes no more events, because what a commit left behind is not known.
     pub(crate) fn poison(&mut self, reason: String) {
         tracing::error!(%reason, "the event store takes no more events until it is reopened");
@@ -378,8 +260,14 @@ impl Committer {
         }
     }
 
-    /// Marks the end of the log as synced and takes no more events. Closing again does nothing.
+    /// Marks the end of the log as synced, takes no more events and gives the directory free. Closing again does nothing.
     pub(crate) fn close(&mut self) -> Result<(), io::Error> {
+        let closed = self.end_writing();
+        self.guard = None;
+        closed
+    }
+
+    fn end_writing(&mut self) -> Result<(), io::Error> {
         if let Some(sealing) = self.sealing.take()
             && sealing.join().is_err()
         {

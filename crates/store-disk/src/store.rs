@@ -144,8 +144,8 @@ impl DiskStore {
         Options::default().open_read_only(directory)
     }
 
-    /// Marks the end of the log as synced and takes no more events; followers end with an error. Dropping the last clone
-    /// does the same, but cannot say when it failed. The directory stays locked until then.
+    /// Marks the end of the log as synced, takes no more events and gives the directory free for another writer; followers
+    /// end with an error. Dropping the last clone does the same, but cannot say when it failed.
     ///
     /// # Errors
     /// What the machine said; nothing that was acknowledged is lost.
