@@ -19,7 +19,7 @@ use crate::{
     format::{manifest::Manifest, segment::SEGMENT_HEAD},
     open::Guard,
     prepare::Prepared,
-    queue::Pending,
+    queue::{Pending, Reply},
     scan::Continuation,
     segment::Segment,
 };
@@ -93,8 +93,9 @@ struct Waiting {
 
 /// An answer that is given when what it rests on is durable.
 struct Answer {
-    reply: oneshot::Sender<Result<Appended, AppendError>>,
+    reply: oneshot::Sender<Reply>,
     result: Result<Appended, AppendError>,
+    prepared: Prepared,
     /// Whether the append's own frame waits.
     wrote: bool,
 }
@@ -170,14 +171,10 @@ impl Committer {
 
     /// Commits a group of appends and answers each.
     pub(crate) fn commit(&mut self, group: Vec<Pending>) {
-        let mut done = Vec::with_capacity(group.len());
         for Pending { prepared, reply } in group {
-            self.take(&prepared, reply);
-            done.push(prepared);
+            self.take(prepared, reply);
         }
         self.answer();
-        // Nobody waits for the events to be freed.
-        drop(done);
     }
 
     /// Flushes where every caller is told by its own answer how that went.
@@ -186,9 +183,9 @@ impl Committer {
     }
 
     /// Decides one append and queues its frame and its answer.
-    fn take(&mut self, prepared: &Prepared, reply: oneshot::Sender<Result<Appended, AppendError>>) {
+    fn take(&mut self, prepared: Prepared, reply: oneshot::Sender<Reply>) {
         let (result, wrote) = loop {
-            match self.decide(prepared) {
+            match self.decide(&prepared) {
                 Ok(Decision::FlushFirst) => self.answer(),
                 Ok(Decision::Original(original)) => break (Ok(original), false),
                 // What waits is flushed for that. Should it fail, the decision that rests on it is void.
@@ -198,15 +195,16 @@ impl Committer {
                     }
                 }
                 Ok(Decision::Write) => {
-                    let result = self.write(prepared);
+                    let result = self.write(&prepared);
                     let wrote = result.is_ok();
                     break (result, wrote);
                 }
                 Err(error) => break (Err(error), false),
             }
         };
-        self.waiting.answers.push(Answer { reply, result, wrote });
-        if !prepared.append.changes.is_empty() {
+        let changes = !prepared.append.changes.is_empty();
+        self.waiting.answers.push(Answer { reply, result, prepared, wrote });
+        if changes {
             self.answer();
         }
     }
@@ -230,7 +228,7 @@ impl Committer {
             self.core.publish(Position(self.next_position - 1));
             self.prepare_next();
         }
-        for Answer { reply, result, wrote } in answers {
+        for Answer { reply, result, prepared, wrote } in answers {
             let result = match (&outcome, result) {
                 (Err(FlushError::Unknown(error)), Ok(_)) if wrote => Err(AppendError::Unknown(again(error).into())),
                 (Err(FlushError::Cut(error)), Ok(_)) if wrote => Err(AppendError::Failed(again(error).into())),
@@ -241,7 +239,7 @@ impl Committer {
                 (_, result) => result,
             };
             // The caller may have gone away; it finds out by repeating the append.
-            drop(reply.send(result));
+            drop(reply.send(Reply { result, prepared }));
         }
         outcome
     }

@@ -26,7 +26,13 @@ const ENOUGH: usize = 128;
 /// An append that waits for its commit.
 pub(crate) struct Pending {
     pub(crate) prepared: Prepared,
-    pub(crate) reply: oneshot::Sender<Result<Appended, AppendError>>,
+    pub(crate) reply: oneshot::Sender<Reply>,
+}
+
+/// What came of an append, and the append: its caller frees it, while the committer goes on.
+pub(crate) struct Reply {
+    pub(crate) result: Result<Appended, AppendError>,
+    pub(crate) prepared: Prepared,
 }
 
 /// The appends that wait, and the committer for whoever leads.
@@ -68,7 +74,13 @@ impl Queue {
                 lead.spawn();
             }
         }
-        answer.await.unwrap_or_else(|_| Err(AppendError::Unknown("its commit was abandoned by a panic".into())))
+        match answer.await {
+            Ok(Reply { result, prepared }) => {
+                drop(prepared);
+                result
+            }
+            Err(_) => Err(AppendError::Unknown("its commit was abandoned by a panic".into())),
+        }
     }
 
     /// The committer. After a panic it takes no more events.
@@ -173,9 +185,9 @@ impl Drop for Lead {
         if !self.resigned {
             let mut state = self.queue.lock();
             state.led = false;
-            for pending in std::mem::take(&mut state.waiting) {
+            for Pending { prepared, reply } in std::mem::take(&mut state.waiting) {
                 let gone = AppendError::Failed("the runtime that committed for it was shut down".into());
-                drop(pending.reply.send(Err(gone)));
+                drop(reply.send(Reply { result: Err(gone), prepared }));
             }
         }
     }

@@ -37,8 +37,10 @@ impl Ahead {
         Ok(Self { thread, stop })
     }
 
-    /// The file, renamed to `name`, if it was filled.
+    /// The file, renamed to `name`, as far as it is filled by now: waiting for the rest would take longer than to go on
+    /// filling in place.
     pub(super) fn take(self, disk: &dyn Disk, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.stop.store(true, Ordering::Relaxed);
         let file = self.thread.join().map_err(|_| io::Error::other("filling the next segment panicked"))??;
         disk.rename(AHEAD, name)?;
         Ok(file)

@@ -92,9 +92,11 @@ impl Committer {
         Ok(())
     }
 
-    /// Begins to prepare the next segment when this one is half full: small stores never pay for one.
+    /// Begins to prepare the next segment: at once in a store that has several, and in the first when it is half full, so
+    /// that small stores never pay for one.
     pub(super) fn prepare_next(&mut self) {
-        if self.replayable || self.ahead.is_some() || self.end < self.segment_bytes / 2 {
+        let small = self.manifest.segments.len() == 1 && self.end < self.segment_bytes / 2;
+        if self.replayable || self.ahead.is_some() || small {
             return;
         }
         match Ahead::begin(self.core.disk.clone(), self.segment_bytes) {
