@@ -33,7 +33,10 @@ impl Ahead {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
         let builder = thread::Builder::new().name("mainspring-ahead".to_owned());
-        let thread = builder.spawn(move || fill(&*disk, bytes, &stopped))?;
+        let thread = builder.spawn(move || {
+            // On a full disk the room is needed for events.
+            fill(&*disk, bytes, &stopped).inspect_err(|_| drop(disk.remove(AHEAD)))
+        })?;
         Ok(Self { thread, stop })
     }
 
