@@ -153,9 +153,7 @@ fn round_trip<E: Event>(event: &E) -> E {
 #[track_caller]
 fn valid<T, E: Into<BoxError>>(result: Result<T, E>, what: &str) -> T {
     result.unwrap_or_else(|error| {
-        let error = error.into();
-        let causes = std::iter::successors(error.source(), |error| error.source());
-        let causes: String = causes.map(|cause| format!(": {cause}")).collect();
-        panic!("{what} does not work in this test: {error}{causes}")
+        let error: BoxError = error.into();
+        panic!("{what} does not work in this test: {}", mainspring_retry::with_causes(&*error))
     })
 }
