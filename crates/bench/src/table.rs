@@ -15,7 +15,8 @@ pub(crate) struct Row {
     pub(crate) p50_us: Option<f64>,
     pub(crate) p99_us: Option<f64>,
     pub(crate) bar: String,
-    pub(crate) met: bool,
+    /// Whether it does; nothing where there is nothing to reach.
+    pub(crate) met: Option<bool>,
 }
 
 /// What a row has to reach.
@@ -41,12 +42,12 @@ impl Bar {
         }
     }
 
-    pub(crate) fn is_met(self, ours: f64, ratio: Option<f64>) -> bool {
+    pub(crate) fn is_met(self, ours: f64, ratio: Option<f64>) -> Option<bool> {
         match self {
-            Self::Ratio(least) => ratio.is_some_and(|ratio| ratio >= least),
-            Self::AtLeast(least) => ours >= least,
-            Self::AtMost(most) => ours <= most,
-            Self::None => true,
+            Self::Ratio(least) => Some(ratio.is_some_and(|ratio| ratio >= least)),
+            Self::AtLeast(least) => Some(ours >= least),
+            Self::AtMost(most) => Some(ours <= most),
+            Self::None => None,
         }
     }
 }
@@ -75,10 +76,10 @@ impl Table {
         }
         let optional = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), figure);
         let ratio = row.ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
-        let met = match (row.bar.is_empty(), row.met) {
-            (true, _) => "",
-            (false, true) => "yes",
-            (false, false) => "NO",
+        let met = match row.met {
+            None => "",
+            Some(true) => "yes",
+            Some(false) => "NO",
         };
         println!(
             "{:<44} {:>12} {:>12} {:>7}  {:<9} {:>9} {:>9}  {:<12} {met}",

@@ -244,8 +244,14 @@ impl Committer {
         outcome
     }
 
+    /// Forgets what a commit that panicked had begun, whose callers are told that it was abandoned.
+    pub(crate) fn abandon(&mut self) {
+        self.waiting = Waiting::default();
+        self.poison("a commit panicked".to_owned());
+    }
+
     /// Takes no more events, because what a commit left behind is not known.
-    pub(crate) fn poison(&mut self, reason: String) {
+    fn poison(&mut self, reason: String) {
         tracing::error!(%reason, "the event store takes no more events until it is reopened");
         self.state = WriterState::Poisoned(reason);
     }

@@ -88,7 +88,7 @@ impl Queue {
         self.committer.lock().unwrap_or_else(|panicked| {
             self.committer.clear_poison();
             let mut committer = panicked.into_inner();
-            committer.poison("a commit panicked".to_owned());
+            committer.abandon();
             committer
         })
     }
@@ -183,10 +183,14 @@ impl Drop for Lead {
     /// The task ends early only with its runtime, and a commit in place only by a panic: then nobody is left to lead.
     fn drop(&mut self) {
         if !self.resigned {
+            // Those whose commit panicked learn of it here, and not when the next append comes.
+            drop(self.queue.committer());
             let mut state = self.queue.lock();
             state.led = false;
             for Pending { prepared, reply } in std::mem::take(&mut state.waiting) {
-                let gone = AppendError::Failed("the runtime that committed for it was shut down".into());
+                let gone = AppendError::Failed(
+                    "nobody is left to commit it: the runtime was shut down, or a commit panicked".into(),
+                );
                 drop(reply.send(Reply { result: Err(gone), prepared }));
             }
         }

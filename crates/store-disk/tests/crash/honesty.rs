@@ -126,6 +126,24 @@ fn what_rests_on_a_failed_sync_is_not_answered_as_if_it_had_succeeded() {
 }
 
 #[test]
+fn a_panic_in_a_commit_leaves_nobody_waiting_and_nothing_to_be_written_later() {
+    block_on(async {
+        let mut lab = Lab::new(1, replayable);
+        let (durable, written, other) = (lab.single("a-1"), lab.single("b-1"), lab.single("c-1"));
+        assert_eq!(lab.one(&durable).await, Answer::Ok);
+        lab.disk.meanwhile(Operation::Write, LOG, || panic!("a defect, planted by the test"));
+        let answers = tokio::time::timeout(Duration::from_secs(20), lab.together(&[&written, &other])).await;
+        assert_eq!(answers.expect("nobody waits for ever"), [Answer::Unknown, Answer::Unknown]);
+        let later = lab.single("d-1");
+        assert_eq!(lab.one(&later).await, Answer::Failed, "the store takes no more events");
+        assert_eq!(lab.ids().await, [durable.events[0].id], "readers see what was durable");
+        let lab = lab.reopened();
+        assert_eq!(lab.ids().await, [durable.events[0].id], "nothing was written afterwards");
+        assert_eq!(lab.one(&written).await, Answer::Ok, "repeating it settles it");
+    });
+}
+
+#[test]
 fn a_write_that_is_taken_back_leaves_no_trace() {
     for seed in 0..20 {
         block_on(async {
