@@ -14,9 +14,10 @@ use mainspring_store::{AppendError, Appended, StreamChange};
 use tokio::sync::oneshot;
 
 use crate::{
-    core::Core,
+    core::{Core, View},
     disk::DiskFile,
     format::{manifest::Manifest, segment::SEGMENT_HEAD},
+    image::{Image, ImageWriter},
     open::Guard,
     prepare::Prepared,
     queue::{Pending, Reply},
@@ -25,7 +26,8 @@ use crate::{
 };
 use ahead::Ahead;
 use decide::Decision;
-pub(crate) use roll::{open_index, write_index};
+pub(crate) use roll::{image_bytes, open_index, write_index};
+pub(crate) use write::write_image;
 
 /// Syncs slower than this are not worth blocking a thread of the runtime for.
 const SLOW: Duration = Duration::from_micros(300);
@@ -39,10 +41,18 @@ pub(crate) struct Committer {
     replayable: bool,
     manifest: Manifest,
     segment: Arc<Segment>,
+    /// The segments as they were when the present group was taken up.
+    view: View,
     file: Arc<dyn DiskFile>,
     watermark: Arc<dyn DiskFile>,
-    /// Where the next write goes.
-    end: u64,
+    /// The segment as it is written; what is frozen of it is durable.
+    image: ImageWriter,
+    /// An image that is free for another segment once nobody reads it.
+    retired: Option<Arc<Image>>,
+    /// Everything below here is durable …
+    end: usize,
+    /// … and everything up to here is encoded.
+    tip: usize,
     /// Length of the file; what lies between is zeros.
     allocated: u64,
     /// Everything in the log below here is synced.
@@ -50,6 +60,8 @@ pub(crate) struct Committer {
     /// Checksum of the last frame, written or waiting.
     previous: u32,
     next_position: u64,
+    /// When the present group was taken up, in nanoseconds since 1970.
+    now: i64,
     /// The last recorded time, which never runs backwards.
     recorded: i64,
     waiting: Waiting,
@@ -76,6 +88,7 @@ pub(crate) enum CommitPlace {
 /// Where the log's end stands after opening.
 pub(crate) struct LogEnd {
     pub(crate) segment: Arc<Segment>,
+    pub(crate) image: ImageWriter,
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) watermark: Arc<dyn DiskFile>,
     pub(crate) manifest: Manifest,
@@ -86,7 +99,6 @@ pub(crate) struct LogEnd {
 /// What waits for the next sync.
 #[derive(Default)]
 struct Waiting {
-    frames: Vec<u8>,
     answers: Vec<Answer>,
     changes: Vec<StreamChange>,
 }
@@ -134,11 +146,16 @@ impl Committer {
         end: LogEnd,
         guard: Guard,
     ) -> io::Result<Self> {
-        let LogEnd { segment, file, watermark, manifest, continuation, recorded } = end;
+        let LogEnd { segment, image, file, watermark, manifest, continuation, recorded } = end;
+        let offset = image.image().len();
         Ok(Self {
-            synced: segment.base + continuation.offset,
+            synced: segment.base + offset as u64,
             allocated: file.size()?,
-            end: continuation.offset,
+            end: offset,
+            tip: offset,
+            view: core.view(),
+            image,
+            retired: None,
             previous: continuation.previous,
             next_position: continuation.next_position,
             core,
@@ -148,6 +165,7 @@ impl Committer {
             segment,
             file,
             watermark,
+            now: recorded,
             recorded,
             waiting: Waiting::default(),
             state: WriterState::Open,
@@ -171,6 +189,8 @@ impl Committer {
 
     /// Commits a group of appends and answers each.
     pub(crate) fn commit(&mut self, group: Vec<Pending>) {
+        self.view = self.core.view();
+        self.now = i64::try_from(self.core.clock.now().as_nanosecond()).unwrap_or(i64::MAX);
         for Pending { prepared, reply } in group {
             self.take(prepared, reply);
         }
@@ -195,7 +215,9 @@ impl Committer {
                     }
                 }
                 Ok(Decision::Write) => {
-                    let result = self.write(&prepared);
+                    let room = self.make_room(prepared.frame_bound());
+                    let result =
+                        room.map_err(|error| AppendError::Failed(error.into())).and_then(|()| self.write(&prepared));
                     let wrote = result.is_ok();
                     break (result, wrote);
                 }
@@ -210,16 +232,16 @@ impl Committer {
     }
 
     fn is_waiting(&self) -> bool {
-        !self.waiting.frames.is_empty()
+        self.tip > self.end
     }
 
     /// Makes everything that waits durable and visible, and gives the answers that rest on it.
     fn flush(&mut self) -> Result<(), FlushError> {
         let wrote = self.is_waiting();
         let outcome = if wrote { self.write_and_sync() } else { Ok(()) };
-        let Waiting { answers, changes, .. } = &mut self.waiting;
-        let (answers, changes) = (std::mem::take(answers), std::mem::take(changes));
-        self.waiting.frames.clear();
+        // What could not be written is not tried again.
+        self.tip = self.end;
+        let Waiting { answers, changes } = std::mem::take(&mut self.waiting);
         // Where nothing was written, positions may have been given that a failed sync left in doubt.
         if wrote && outcome.is_ok() {
             if !changes.is_empty() {
@@ -247,6 +269,7 @@ impl Committer {
     /// Forgets what a commit that panicked had begun, whose callers are told that it was abandoned.
     pub(crate) fn abandon(&mut self) {
         self.waiting = Waiting::default();
+        self.tip = self.end;
         self.poison("a commit panicked".to_owned());
     }
 
@@ -297,15 +320,13 @@ impl Committer {
 
     /// Writes an empty frame, whose sync mark covers everything before it.
     fn write_mark(&mut self) -> io::Result<()> {
-        if self.end == SEGMENT_HEAD {
+        if self.end as u64 == SEGMENT_HEAD {
             return Ok(());
         }
         self.encode_mark();
-        let outcome = self.write_and_sync();
-        self.waiting.frames.clear();
-        outcome.map_err(|(FlushError::Cut(error) | FlushError::Unknown(error))| error)?;
-        self.file.set_len(self.end)?;
-        self.allocated = self.end;
+        self.write_and_sync().map_err(|(FlushError::Cut(error) | FlushError::Unknown(error))| error)?;
+        self.file.set_len(self.end as u64)?;
+        self.allocated = self.end as u64;
         Ok(())
     }
 }

@@ -30,6 +30,23 @@ pub trait Disk: Send + Sync + 'static {
     /// What the machine says.
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>>;
 
+    /// As [`create`](Disk::create), for a log: what is written goes past the cache of the machine where it can, and then
+    /// asks for an [`alignment`](DiskFile::alignment).
+    ///
+    /// # Errors
+    /// What the machine says.
+    fn create_log(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.create(name)
+    }
+
+    /// As [`open`](Disk::open) to read and write, for a log as [`create_log`](Disk::create_log) makes it.
+    ///
+    /// # Errors
+    /// What the machine says; `NotFound` when there is none.
+    fn open_log(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open(name, Access::Write)
+    }
+
     /// Opens a file, to read or also to write.
     ///
     /// # Errors
@@ -84,6 +101,12 @@ pub trait DiskFile: Send + Sync {
     /// What the machine says.
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize>;
 
+    /// What the offset, the length and the address in memory of everything that is written must be multiples of: a power
+    /// of two, at most 4096.
+    fn alignment(&self) -> usize {
+        1
+    }
+
     /// Writes some of `bytes` at `offset` and says how many.
     ///
     /// # Errors
@@ -124,7 +147,7 @@ pub enum LockError {
     Io(#[from] io::Error),
 }
 
-impl dyn DiskFile {
+impl dyn DiskFile + '_ {
     /// Writes all of `bytes`, or says how many were not written as an error of kind `WriteZero`.
     pub(crate) fn write_all_at(&self, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
@@ -147,9 +170,15 @@ impl dyn DiskFile {
     /// Reads exactly `len` bytes.
     pub(crate) fn read_exact_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; len];
+        self.read_exact_into(offset, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Fills `into` from `offset`.
+    pub(crate) fn read_exact_into(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
         let mut filled = 0;
-        while filled < len {
-            match self.read_at(offset + filled as u64, &mut bytes[filled..]) {
+        while filled < into.len() {
+            match self.read_at(offset + filled as u64, &mut into[filled..]) {
                 Ok(0) => {
                     let message = format!("the file ends at offset {}", offset + filled as u64);
                     return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
@@ -159,6 +188,6 @@ impl dyn DiskFile {
                 Err(error) => return Err(error),
             }
         }
-        Ok(bytes)
+        Ok(())
     }
 }

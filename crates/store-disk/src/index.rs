@@ -2,6 +2,8 @@
 //!
 //! Events of a segment are numbered from 0 in the order of the log: their ordinals.
 
+mod ids;
+mod lists;
 mod mapped;
 mod memory;
 mod write;
@@ -13,7 +15,7 @@ use mainspring_event::EventId;
 use crate::format::{frame::Kind, u32_at};
 
 pub(crate) use mapped::{BadIndex, MappedIndex};
-pub(crate) use memory::{Entry, MemoryIndex};
+pub(crate) use memory::{Entry, MemoryIndex, NameHash};
 pub(crate) use write::encode;
 
 /// A list of ordinals.

@@ -12,6 +12,7 @@ mod damage;
 mod disk;
 mod error;
 mod format;
+mod image;
 mod index;
 mod names;
 mod open;

@@ -11,7 +11,7 @@ use mainspring_event::Position;
 use mainspring_store::Clock;
 
 use crate::{
-    commit::{LogEnd, open_index, write_index},
+    commit::{LogEnd, image_bytes, open_index, write_image, write_index},
     core::{Core, about},
     damage::Damage,
     disk::{Access, Disk, DiskFile, LockError},
@@ -22,6 +22,7 @@ use crate::{
         segment::{BadHead, SEGMENT_HEAD, SegmentHead, index_name, log_name},
         watermark::{self, WATERMARK, WATERMARK_LEN},
     },
+    image::{ImageWriter, PAGE},
     index::MemoryIndex,
     rules::Rules,
     scan::{Continuation, Scanner},
@@ -37,8 +38,9 @@ pub(crate) type Guard = Box<dyn Any + Send + Sync>;
 /// How the end of the log is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Tail {
-    /// No other process writes: every whole frame counts, what is torn is cut off.
-    Recover,
+    /// No other process writes: every whole frame counts, what is torn is cut off. Segments are closed when they would
+    /// exceed so many bytes.
+    Recover { segment_bytes: u64 },
     /// No other process writes, but nothing is to be changed: every whole frame counts.
     Whole,
     /// Another process writes: frames count as far as it has synced.
@@ -49,10 +51,17 @@ pub(crate) enum Tail {
 pub(crate) struct Opened {
     pub(crate) core: Arc<Core>,
     pub(crate) manifest: Manifest,
+    pub(crate) active: Active,
+    pub(crate) recorded: i64,
+}
+
+/// The segment at the end of the log.
+pub(crate) struct Active {
     pub(crate) segment: Arc<Segment>,
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) continuation: Continuation,
-    pub(crate) recorded: i64,
+    /// What is in the file, where it is to be written.
+    image: Option<ImageWriter>,
 }
 
 /// Takes the lock, waiting a moment for readers that only look.
@@ -73,14 +82,20 @@ pub(crate) fn lock(disk: &dyn Disk) -> Result<Guard, OpenError> {
 }
 
 /// Opens the store for its one writer, creating it in an empty directory.
-pub(crate) fn for_writing(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<(Arc<Core>, LogEnd), OpenError> {
+pub(crate) fn for_writing(
+    disk: Arc<dyn Disk>,
+    clock: Arc<dyn Clock>,
+    segment_bytes: u64,
+) -> Result<(Arc<Core>, LogEnd), OpenError> {
     let manifest = match load_manifest(&*disk) {
         Err(OpenError::Missing { .. }) => create(&*disk)?,
         manifest => manifest?,
     };
     let synced = read_watermark(&*disk);
-    let Opened { core, mut manifest, segment, file, continuation, recorded } =
-        open(disk.clone(), clock, manifest, synced, Tail::Recover)?;
+    let Opened { core, mut manifest, active, recorded } =
+        open(disk.clone(), clock, manifest, synced, Tail::Recover { segment_bytes })?;
+    let Active { segment, file, continuation, image } = active;
+    let image = image.expect("a segment that is to be written has an image");
     manifest.epoch += 1;
     manifest.store(&*disk)?;
     remove_garbage(&*disk, &manifest)?;
@@ -90,7 +105,7 @@ pub(crate) fn for_writing(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<
         watermark => watermark?,
     };
     watermark.write_all_at(0, &watermark::encode(segment.base + continuation.offset))?;
-    Ok((core, LogEnd { segment, file, watermark, manifest, continuation, recorded }))
+    Ok((core, LogEnd { segment, image, file, watermark, manifest, continuation, recorded }))
 }
 
 /// Opens the store to read it while another process may write.
@@ -128,7 +143,9 @@ pub(crate) fn load_manifest(disk: &dyn Disk) -> Result<Manifest, OpenError> {
 /// Whether there is a segment that is more than a head. A creation that was interrupted leaves just that.
 fn holds_commits(disk: &dyn Disk) -> io::Result<bool> {
     for name in disk.list()?.iter().filter(|name| name.ends_with(".log")) {
-        if disk.open(name, Access::Read)?.size()? > SEGMENT_HEAD {
+        let file = disk.open(name, Access::Read)?;
+        let mut behind_head = [0; 1];
+        if file.read_at(SEGMENT_HEAD, &mut behind_head)? > 0 && behind_head != [0] {
             return Ok(true);
         }
     }
@@ -139,8 +156,10 @@ fn holds_commits(disk: &dyn Disk) -> io::Result<bool> {
 fn create(disk: &dyn Disk) -> Result<Manifest, OpenError> {
     let mut manifest = Manifest::new();
     let head = SegmentHead { store: manifest.store, number: 1, base: 0, first_position: 1, previous: 0 };
-    let file = disk.create(&log_name(1))?;
-    file.write_all_at(0, &head.encode())?;
+    let file = disk.create_log(&log_name(1))?;
+    let mut image = ImageWriter::new(PAGE)?;
+    image.write(0..SEGMENT_HEAD as usize).copy_from_slice(&head.encode());
+    write_image(&*file, &mut image, 0, SEGMENT_HEAD as usize)?;
     file.sync()?;
     manifest.segments.push(SegmentEntry { number: 1, base: 0, sealed: None });
     manifest.store(disk)?;
@@ -171,20 +190,20 @@ fn open(
     for entry in sealed {
         let segment = open_sealed(&core, entry, &mut rules)?;
         core.change_view(|segments| segments.push(Arc::new(segment)));
-        if tail == Tail::Recover
+        if matches!(tail, Tail::Recover { .. })
             && let Err(error) = write_index(&core, entry.number)
         {
             tracing::warn!(%error, number = entry.number, "the index of a segment could not be written");
         }
     }
-    let (segment, file, continuation) = open_active(&core, active, synced, tail, &mut rules)?;
-    core.change_view(|segments| segments.push(segment.clone()));
+    let active = open_active(&core, active, synced, tail, &mut rules)?;
+    core.change_view(|segments| segments.push(active.segment.clone()));
     for segment in core.view().iter() {
         recorded = recorded.max(last_recorded(segment)?);
     }
     core.change_rules(|current| *current = rules);
-    core.publish(Position(continuation.next_position - 1));
-    Ok(Opened { core, manifest, segment, file, continuation, recorded })
+    core.publish(Position(active.continuation.next_position - 1));
+    Ok(Opened { core, manifest, active, recorded })
 }
 
 /// The recorded time of the last event of a segment.
@@ -222,7 +241,11 @@ fn read_head(
 /// Opens the file of a segment that the manifest names.
 fn open_log(core: &Core, entry: &SegmentEntry, access: Access) -> Result<Arc<dyn DiskFile>, OpenError> {
     let name = log_name(entry.number);
-    core.disk.open(&name, access).map_err(|error| match error.kind() {
+    let file = match access {
+        Access::Read => core.disk.open(&name, access),
+        Access::Write => core.disk.open_log(&name),
+    };
+    file.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => damaged(&core.disk.describe(&name), 0, "the file is missing").into(),
         _ => about(&*core.disk, &name, &error).into(),
     })
@@ -292,8 +315,6 @@ fn scan(core: &Core, place: &SegmentPlace, bytes: &[u8], from: Continuation) -> 
     }
 }
 
-type Active = (Arc<Segment>, Arc<dyn DiskFile>, Continuation);
-
 /// The segment at the end of the log.
 fn open_active(
     core: &Core,
@@ -302,47 +323,56 @@ fn open_active(
     tail: Tail,
     rules: &mut Rules,
 ) -> Result<Active, OpenError> {
-    let access = if tail == Tail::Recover { Access::Write } else { Access::Read };
+    let access = if matches!(tail, Tail::Recover { .. }) { Access::Write } else { Access::Read };
     let file = open_log(core, entry, access)?;
     let (head, place) = read_head(core, entry, &file)?;
     let mut length = file.size()?;
     match tail {
-        Tail::Recover => {}
+        Tail::Recover { .. } => {}
         // What is whole in the file may not be on the disk yet; it must be before anyone sees it.
         Tail::Whole => file.sync()?,
         Tail::Synced => length = length.min(synced.saturating_sub(entry.base).max(SEGMENT_HEAD)),
     }
-    let length = usize::try_from(length - SEGMENT_HEAD).map_err(io::Error::other)?;
-    let bytes = file.read_exact_at(SEGMENT_HEAD, length)?;
+    let length = usize::try_from(length).map_err(io::Error::other)?;
+    let mut image = match tail {
+        Tail::Recover { segment_bytes } => ImageWriter::new(image_bytes(segment_bytes.max(length as u64))?)?,
+        Tail::Whole | Tail::Synced => ImageWriter::new(length)?,
+    };
+    file.read_exact_into(0, image.write(0..length))?;
+    let frames = image.read(SEGMENT_HEAD as usize..length);
     let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-    let Scanned { index, continuation, synced: marked } = scan(core, &place, &bytes, from)?;
-    let end = continuation.offset;
-    let (whole, behind) = bytes.split_at(usize::try_from(end - SEGMENT_HEAD).map_err(io::Error::other)?);
+    let Scanned { index, continuation, synced: marked } = scan(core, &place, frames, from)?;
+    let end = usize::try_from(continuation.offset).map_err(io::Error::other)?;
+    let behind = image.read(end..length);
     let known = Scanner::new(behind, place.base, continuation, core.store).synced_behind().max(synced);
-    if known > place.base + end {
+    if known > place.base + continuation.offset {
         let what = "a frame cannot be read, but it had been synced: this is damage, not a torn end";
-        return Err(damaged(&place.file_name, end, what).into());
-    }
-    if tail == Tail::Recover {
-        recover_tail(&file, whole, synced.max(marked).saturating_sub(entry.base))?;
-        if behind.iter().any(|byte| *byte != 0) {
-            tracing::info!(file = %place.file_name, offset = end, "cutting off a torn end that was never acknowledged");
-            file.set_len(end)?;
-        }
-        file.sync()?;
+        return Err(damaged(&place.file_name, continuation.offset, what).into());
     }
     index.changes().iter().for_each(|change| rules.apply(change));
-    let segment = Arc::new(Segment::growing(place, file.clone(), end, index));
-    Ok((segment, file, continuation))
+    if !matches!(tail, Tail::Recover { .. }) {
+        let segment = Arc::new(Segment::followed(place, file.clone(), continuation.offset, index));
+        return Ok(Active { segment, file, continuation, image: None });
+    }
+    let torn = behind.iter().any(|byte| *byte != 0);
+    recover_tail(&file, &mut image, synced.max(marked).saturating_sub(entry.base), end)?;
+    if torn {
+        tracing::info!(file = %place.file_name, offset = end, "cutting off a torn end that was never acknowledged");
+        file.set_len(continuation.offset)?;
+    }
+    file.sync()?;
+    image.freeze(end);
+    let segment = Arc::new(Segment::growing(place, image.image().clone(), index));
+    Ok(Active { segment, file, continuation, image: Some(image) })
 }
 
 /// Writes the frames of a segment again that are not known to be synced.
 ///
 /// After a failed sync the machine may take pages for written that never were. They can be read, but no later sync writes
 /// them unless they are written to again.
-fn recover_tail(file: &Arc<dyn DiskFile>, frames: &[u8], synced: u64) -> io::Result<()> {
-    let from = usize::try_from(synced.saturating_sub(SEGMENT_HEAD)).map_err(io::Error::other)?.min(frames.len());
-    file.write_all_at(SEGMENT_HEAD + from as u64, &frames[from..])
+fn recover_tail(file: &Arc<dyn DiskFile>, image: &mut ImageWriter, synced: u64, end: usize) -> io::Result<()> {
+    let from = usize::try_from(synced.max(SEGMENT_HEAD)).map_err(io::Error::other)?.min(end);
+    write_image(&**file, image, from, end).map(drop)
 }
 
 /// How far the log is known to be synced.

@@ -1,16 +1,17 @@
 //! Records of one segment as a batch buffer: verified once, then borrowed without copying.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use mainspring_event::{EventBuffer, EventRef, MetadataRef, Position, Tags, Version};
 
 use crate::{
+    disk::DiskFile,
     format::{frame::Kind, record::Record},
     index::Index,
     names::Names,
-    segment::{Segment, SegmentError},
+    segment::{Log, Segment, SegmentError},
 };
 
 /// Records that lie no further apart than this are read together.
@@ -27,26 +28,30 @@ pub(crate) struct Records {
 impl Records {
     /// Reads and verifies the records of these events, given in increasing order.
     pub(crate) fn load(segment: &Segment, ordinals: &[u32]) -> Result<Self, SegmentError> {
-        let (data, starts) = match segment.sealed_bytes() {
-            Some(bytes) => {
+        let (data, starts) = match segment.log() {
+            Log::Memory(bytes) => {
                 let starts = |index: &dyn Index| ordinals.iter().map(|ordinal| index.offset(*ordinal)).collect();
-                (bytes.clone(), segment.with_index(starts)?)
+                (bytes, segment.with_unlisted_index(starts)?)
             }
-            None => Self::copy(segment, ordinals)?,
+            Log::File(file) => Self::copy(segment, file, ordinals)?,
         };
         let records = Self { data, starts, names: segment.names() };
         for (index, ordinal) in ordinals.iter().enumerate() {
             if Record::verify(&records.data[records.starts[index] as usize..]).is_none() {
-                let offset = segment.with_index(|index| index.offset(*ordinal))?;
+                let offset = segment.with_unlisted_index(|index| index.offset(*ordinal))?;
                 return Err(segment.damage(u64::from(offset), "the checksum of an event does not match").into());
             }
         }
         Ok(records)
     }
 
-    /// Reads runs of neighbouring records of a growing segment into one buffer.
-    fn copy(segment: &Segment, ordinals: &[u32]) -> Result<(Bytes, Vec<u32>), SegmentError> {
-        let places = segment.with_index(|index| {
+    /// Reads runs of neighbouring records of a segment that another process writes into one buffer.
+    fn copy(
+        segment: &Segment,
+        file: &dyn DiskFile,
+        ordinals: &[u32],
+    ) -> Result<(Bytes, Vec<u32>), SegmentError> {
+        let places = segment.with_unlisted_index(|index| {
             let events = index.events();
             let next = |ordinal: u32| (ordinal < events).then(|| index.offset(ordinal));
             ordinals.iter().map(|ordinal| (index.offset(*ordinal), next(ordinal + 1))).collect::<Vec<_>>()
@@ -63,7 +68,9 @@ impl Records {
                 last += 1;
             }
             let base = buffer.len();
-            buffer.extend_from_slice(&segment.bytes(u64::from(first), end_of(places[last].1))?);
+            let length = end_of(places[last].1).saturating_sub(u64::from(first));
+            let length = usize::try_from(length).map_err(io::Error::other)?;
+            buffer.extend_from_slice(&file.read_exact_at(u64::from(first), length)?);
             starts.extend(
                 places[run..=last]
                     .iter()

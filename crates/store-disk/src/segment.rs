@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -15,6 +15,7 @@ use crate::{
     damage::Damage,
     disk::DiskFile,
     format::segment::{index_name, log_name},
+    image::Image,
     index::{IdHint, Index, MappedIndex, MemoryIndex},
     names::Names,
 };
@@ -35,8 +36,10 @@ pub(crate) struct Segment {
 }
 
 enum Data {
-    /// Still written: read from the file up to the end of what was written.
-    Growing {
+    /// Still written, by this process.
+    Growing(Arc<Image>),
+    /// Still written, by another process: read from the file up to the end of what it has synced.
+    Followed {
         file: Arc<dyn DiskFile>,
         end: AtomicU64,
     },
@@ -59,10 +62,20 @@ pub(crate) enum SegmentError {
 }
 
 impl Segment {
-    /// A segment that is being written and ends at `end` for now.
-    pub(crate) fn growing(place: SegmentPlace, file: Arc<dyn DiskFile>, end: u64, index: MemoryIndex) -> Self {
+    /// A segment that is being written; what is frozen of its image can be read.
+    pub(crate) fn growing(place: SegmentPlace, image: Arc<Image>, index: MemoryIndex) -> Self {
+        Self::new(place, Data::Growing(image), IndexForm::Memory(Arc::new(RwLock::new(index))), None)
+    }
+
+    /// A segment that another process writes and that ends at `end` for now.
+    pub(crate) fn followed(place: SegmentPlace, file: Arc<dyn DiskFile>, end: u64, index: MemoryIndex) -> Self {
         let index = IndexForm::Memory(Arc::new(RwLock::new(index)));
-        Self::new(place, Data::Growing { file, end: AtomicU64::new(end) }, index, None)
+        Self::new(place, Data::Followed { file, end: AtomicU64::new(end) }, index, None)
+    }
+
+    /// The same segment, of which nothing is written yet, with another image.
+    pub(crate) fn with_image(&self, image: Arc<Image>) -> Self {
+        Self::new(self.place(), Data::Growing(image), self.index.clone(), None)
     }
 
     /// A sealed segment with its index file.
@@ -102,17 +115,18 @@ impl Segment {
         }
     }
 
-    /// Says that records up to `end` can be read.
+    /// Says that another process has synced this segment up to `end`.
     pub(crate) fn grow(&self, end: u64) {
-        if let Data::Growing { end: current, .. } = &self.data {
+        if let Data::Followed { end: current, .. } = &self.data {
             current.store(end, Ordering::Release);
         }
     }
 
-    /// Length of the log file as far as it is written.
+    /// Length of the log file as far as it can be read.
     pub(crate) fn end(&self) -> u64 {
         match &self.data {
-            Data::Growing { end, .. } => end.load(Ordering::Acquire),
+            Data::Growing(image) => image.len() as u64,
+            Data::Followed { end, .. } => end.load(Ordering::Acquire),
             Data::Sealed(bytes) => bytes.len() as u64,
         }
     }
@@ -122,6 +136,22 @@ impl Segment {
     /// # Errors
     /// [`Damage`] when the index file is not what was written.
     pub(crate) fn with_index<R>(&self, ask: impl FnOnce(&dyn Index) -> R) -> Result<R, Damage> {
+        let IndexForm::Memory(index) = &self.index else { return self.with_unlisted_index(ask) };
+        let listed = index.read().unwrap_or_else(PoisonError::into_inner);
+        if listed.is_listed() {
+            return Ok(ask(&*listed));
+        }
+        drop(listed);
+        let mut unlisted = index.write().unwrap_or_else(PoisonError::into_inner);
+        unlisted.list();
+        Ok(ask(&*RwLockWriteGuard::downgrade(unlisted)))
+    }
+
+    /// Asks the index for anything but lists, which may lack the newest events.
+    ///
+    /// # Errors
+    /// [`Damage`] when the index file is not what was written.
+    pub(crate) fn with_unlisted_index<R>(&self, ask: impl FnOnce(&dyn Index) -> R) -> Result<R, Damage> {
         match &self.index {
             IndexForm::Memory(index) => Ok(ask(&*index.read().unwrap_or_else(PoisonError::into_inner))),
             IndexForm::Mapped(index) => {
@@ -156,32 +186,31 @@ impl Segment {
         }
     }
 
-    /// The bytes from `start` to `end` of the file.
-    pub(crate) fn bytes(&self, start: u64, end: u64) -> io::Result<Bytes> {
-        let length = usize::try_from(end.saturating_sub(start)).map_err(io::Error::other)?;
+    /// What can be read of the log file.
+    pub(crate) fn log(&self) -> Log<'_> {
         match &self.data {
-            Data::Growing { file, .. } => Ok(file.read_exact_at(start, length)?.into()),
-            Data::Sealed(bytes) => {
-                let start = usize::try_from(start).map_err(io::Error::other)?;
-                if start + length > bytes.len() {
-                    return Err(io::ErrorKind::UnexpectedEof.into());
-                }
-                Ok(bytes.slice(start..start + length))
-            }
+            Data::Growing(image) => Log::Memory(image.frozen()),
+            Data::Followed { file, .. } => Log::File(&**file),
+            Data::Sealed(bytes) => Log::Memory(bytes.clone()),
         }
     }
 
-    /// The whole file of a sealed segment, without copying.
-    pub(crate) fn sealed_bytes(&self) -> Option<&Bytes> {
-        match &self.data {
-            Data::Growing { .. } => None,
-            Data::Sealed(bytes) => Some(bytes),
-        }
+    /// Whether it will never be written again.
+    pub(crate) fn is_sealed(&self) -> bool {
+        matches!(self.data, Data::Sealed(_))
     }
 
     pub(crate) fn damage(&self, offset: u64, what: impl Into<String>) -> Damage {
         Damage { file: self.file_name.clone(), offset, what: what.into() }
     }
+}
+
+/// How the bytes of a segment are read.
+pub(crate) enum Log<'a> {
+    /// Without copying.
+    Memory(Bytes),
+    /// From the file.
+    File(&'a dyn DiskFile),
 }
 
 /// Where a segment stands in the log and on disk.

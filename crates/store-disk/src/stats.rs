@@ -98,7 +98,7 @@ impl DiskStore {
                 number: segment.number,
                 events: counted.events,
                 bytes: segment.end(),
-                sealed: segment.sealed_bytes().is_some(),
+                sealed: segment.is_sealed(),
             });
         }
         for stream in self.streams()? {

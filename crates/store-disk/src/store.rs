@@ -88,7 +88,7 @@ impl Options {
     /// [`OpenError`]; it says what to do.
     pub fn open_on(self, disk: Arc<dyn Disk>) -> Result<DiskStore, OpenError> {
         let guard = open::lock(&*disk)?;
-        let (core, end) = open::for_writing(disk, self.clock)?;
+        let (core, end) = open::for_writing(disk, self.clock, self.segment_bytes)?;
         let committer = Committer::new(core.clone(), self.segment_bytes, self.replayable, end, guard)?;
         Ok(DiskStore { core, limits: Limits::default(), role: Role::Writer(Arc::new(Queue::new(committer))) })
     }

@@ -18,7 +18,7 @@ use crate::{
         segment::{SEGMENT_HEAD, SegmentHead, log_name},
     },
     index::MemoryIndex,
-    open::{Opened, read_watermark},
+    open::{Active, Opened, read_watermark},
     scan::{Continuation, Scanner},
     segment::{Segment, SegmentError, SegmentPlace},
 };
@@ -41,11 +41,12 @@ struct TailState {
 
 impl Tail {
     pub(crate) fn new(opened: &Opened) -> Self {
+        let Active { segment, file, continuation, .. } = &opened.active;
         let state = TailState {
-            segment: opened.segment.clone(),
-            file: opened.file.clone(),
-            continuation: opened.continuation,
-            synced: opened.segment.base + opened.continuation.offset,
+            synced: segment.base + continuation.offset,
+            segment: segment.clone(),
+            file: file.clone(),
+            continuation: *continuation,
         };
         Self { state: Mutex::new(state) }
     }
@@ -125,7 +126,7 @@ impl TailState {
         }
         let (number, base, first_position) = (head.number, head.base, head.first_position);
         let place = SegmentPlace { number, base, first_position, file_name };
-        let segment = Arc::new(Segment::growing(place, file.clone(), SEGMENT_HEAD, MemoryIndex::default()));
+        let segment = Arc::new(Segment::followed(place, file.clone(), SEGMENT_HEAD, MemoryIndex::default()));
         core.change_view(|segments| segments.push(segment.clone()));
         self.continuation =
             Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };

@@ -149,6 +149,7 @@ impl Check<'_> {
                 }
             }
         }
+        index.list();
         let end = scanner.continuation();
         self.end_of_log(entry, &bytes, &scanner, synced);
         if entry.sealed.is_some() {

@@ -10,15 +10,16 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use crate::disk::{Disk, DiskFile};
+use super::write::write_zeros;
+use crate::{
+    disk::{Disk, DiskFile},
+    image::PAGE,
+};
 
 /// The name under which it is prepared; opening removes one that was left behind.
 const AHEAD: &str = "next.log.new";
 
-/// So much is written at once …
-const PIECE: usize = 1 << 20;
-
-/// … and so much synced together, so that syncs of the log beside it stay short.
+/// So much is synced together, so that syncs of the log beside it stay short.
 const SYNC_EVERY: u64 = 2 << 20;
 
 /// A file of zeros that is, or is becoming, ready to be the next segment.
@@ -61,16 +62,15 @@ impl Ahead {
 }
 
 fn fill(disk: &dyn Disk, bytes: u64, stop: &AtomicBool) -> io::Result<Arc<dyn DiskFile>> {
-    let file = disk.create(AHEAD)?;
-    let zeros = vec![0; PIECE];
+    let file = disk.create_log(AHEAD)?;
+    let go_on = || !stop.load(Ordering::Relaxed);
+    let bytes = bytes.next_multiple_of(PAGE as u64);
     let mut filled = 0;
-    while filled < bytes && !stop.load(Ordering::Relaxed) {
-        let piece = PIECE.min(usize::try_from(bytes - filled).unwrap_or(PIECE));
-        file.write_all_at(filled, &zeros[..piece])?;
-        filled += piece as u64;
-        if filled.is_multiple_of(SYNC_EVERY) || filled == bytes {
-            file.sync()?;
-        }
+    while filled < bytes && go_on() {
+        let until = (filled + SYNC_EVERY).min(bytes);
+        write_zeros(&*file, filled, until, go_on)?;
+        file.sync()?;
+        filled = until;
     }
     Ok(file)
 }

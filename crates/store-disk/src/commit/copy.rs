@@ -12,6 +12,7 @@ impl Committer {
     /// Writes the next events of a copied history and syncs them.
     pub(crate) fn restore(&mut self, events: &[StoredEvent], limits: &Limits) -> Result<(), RestoreError> {
         self.check_open().map_err(|refused| RestoreError::Failed(refused.into()))?;
+        self.view = self.core.view();
         let changes = self.check_copied(events)?;
         let written = self.write_frames_of(events, &changes, limits);
         // Whatever came of it, nothing is left waiting that a later append would write.
@@ -33,6 +34,7 @@ impl Committer {
                 self.flush().map_err(unwritten)?;
                 self.go_on().map_err(copied)?;
             }
+            self.make_room(prepared.frame_bound()).map_err(|error| RestoreError::Failed(error.into()))?;
             self.write_copied(&prepared, part).map_err(copied)?;
         }
         Ok(())
@@ -42,7 +44,6 @@ impl Committer {
     fn check_copied(&self, events: &[StoredEvent]) -> Result<HashMap<Position, StreamChange>, RestoreError> {
         let (mut last, mut heads, mut ids) = (self.next_position - 1, HashMap::new(), HashSet::new());
         let (mut changes, mut recorded) = (HashMap::new(), self.recorded);
-        let view = self.core.view();
         for event in events {
             let refuse = |reason: String| Err(RestoreError::OutOfOrder { position: event.position, reason });
             let stream = &event.event.stream;
@@ -59,7 +60,7 @@ impl Committer {
             if event.version.0 <= head {
                 return refuse(format!("its stream is at version {head}"));
             }
-            let stored = find_id(&view, event.event.id).map_err(|damage| RestoreError::Failed(damage.into()))?;
+            let stored = find_id(&self.view, event.event.id).map_err(|damage| RestoreError::Failed(damage.into()))?;
             if stored.is_some() || !ids.insert(event.event.id) {
                 return refuse(format!("its id {} is stored already", event.event.id));
             }

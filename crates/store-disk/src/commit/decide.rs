@@ -34,12 +34,12 @@ pub(super) struct Known {
 }
 
 impl Committer {
-    pub(super) fn decide(&mut self, prepared: &Prepared) -> Result<Decision, AppendError> {
+    pub(super) fn decide(&self, prepared: &Prepared) -> Result<Decision, AppendError> {
         let append = &prepared.append;
-        let view = self.core.view();
+        let view = &self.view;
         // Before anything else: what a failed sync left in doubt may be this very append.
-        if any_known(&view, &append.events).map_err(failed)? {
-            return self.repeated(&view, &append.events);
+        if any_known(view, &append.events).map_err(failed)? {
+            return self.repeated(view, &append.events);
         }
         self.check_open().map_err(|refused| AppendError::Failed(refused.into()))?;
         let rules = self.core.rules();
@@ -49,7 +49,7 @@ impl Committer {
         for check in &append.checks {
             match check {
                 Check::Stream { stream, expected } => {
-                    let actual = Version(head_in(&view, stream.as_str()).map_err(failed)?);
+                    let actual = Version(head_in(view, stream.as_str()).map_err(failed)?);
                     if !expected.holds(actual) {
                         return Err(Conflict::Stream { stream: stream.clone(), expected: *expected, actual }.into());
                     }
@@ -64,7 +64,7 @@ impl Committer {
 
     /// The version a stream stands at, written or waiting to be.
     pub(super) fn head_of(&self, stream: &str) -> Result<u64, Damage> {
-        head_in(&self.core.view(), stream)
+        head_in(&self.view, stream)
     }
 
     /// The original answer, if every event is known, in the same order and with the same content.
@@ -94,9 +94,8 @@ impl Committer {
 
     fn no_match(&self, query: &Query, after: Option<Position>, rules: &Rules) -> Result<(), AppendError> {
         let after_position = after.unwrap_or_default().0;
-        let view = self.core.view();
-        let begin = view.partition_point(|segment| segment.first_position <= after_position).saturating_sub(1);
-        for segment in &view[begin..] {
+        let begin = self.view.partition_point(|segment| segment.first_position <= after_position).saturating_sub(1);
+        for segment in &self.view[begin..] {
             let found = segment
                 .with_index(|index| {
                     let range = index.ordinal_after(after_position)..index.events();
@@ -111,7 +110,7 @@ impl Committer {
             for ordinal in found {
                 let retained = rules.is_empty() || self.is_retained(segment, ordinal, rules).map_err(failed)?;
                 if retained {
-                    let position = segment.with_index(|index| index.position(ordinal)).map_err(failed)?;
+                    let position = segment.with_unlisted_index(|index| index.position(ordinal)).map_err(failed)?;
                     let position = Position(position);
                     return Err(Conflict::Match { query: query.clone(), after, position }.into());
                 }
@@ -125,8 +124,8 @@ impl Committer {
 
     /// Refuses a condition over a range from which an event with tags was removed.
     fn nothing_removed(&self, after: u64, rules: &Rules) -> Result<(), AppendError> {
-        for segment in self.core.view().iter().rev() {
-            let range = segment.with_index(|index| index.ordinal_after(after)..index.events()).map_err(failed)?;
+        for segment in self.view.iter().rev() {
+            let range = segment.with_unlisted_index(|index| index.ordinal_after(after)..index.events()).map_err(failed)?;
             for ordinal in range.clone().rev() {
                 let records = Records::load(segment, &[ordinal]).map_err(failed)?;
                 let tagged = !records.get(0).tags.is_empty();
@@ -153,7 +152,7 @@ impl Committer {
 /// The version a stream stands at in these segments.
 pub(super) fn head_in(segments: &[Arc<Segment>], stream: &str) -> Result<u64, Damage> {
     for segment in segments.iter().rev() {
-        let head = segment.with_index(|index| index.find(Kind::Stream, stream).map(|code| index.head(code)))?;
+        let head = segment.with_unlisted_index(|index| index.find(Kind::Stream, stream).map(|code| index.head(code)))?;
         if let Some(head) = head {
             return Ok(head);
         }
@@ -166,7 +165,7 @@ fn any_known(view: &View, events: &[NewEvent]) -> Result<bool, Damage> {
     for segment in view.iter().rev() {
         let mut candidates = events.iter().filter(|event| segment.may_have(event.id)).peekable();
         if candidates.peek().is_some()
-            && segment.with_index(|index| candidates.any(|event| index.find_id(event.id).is_some()))?
+            && segment.with_unlisted_index(|index| candidates.any(|event| index.find_id(event.id).is_some()))?
         {
             return Ok(true);
         }
@@ -177,7 +176,7 @@ fn any_known(view: &View, events: &[NewEvent]) -> Result<bool, Damage> {
 /// Where the event with this id is stored.
 pub(super) fn find_id(view: &View, id: EventId) -> Result<Option<Known>, Damage> {
     for segment in view.iter().rev().filter(|segment| segment.may_have(id)) {
-        let found = segment.with_index(|index| {
+        let found = segment.with_unlisted_index(|index| {
             let ordinal = index.find_id(id)?;
             Some((ordinal, index.position(ordinal)))
         })?;

@@ -1,10 +1,15 @@
 //! Going on in the next segment, and indexing the one that is full.
 
-use std::{io, sync::Arc, thread};
+use std::{
+    io,
+    sync::{Arc, PoisonError},
+    thread,
+};
 
+use bytes::Bytes;
 use mainspring_store::AppendError;
 
-use super::{Committer, ahead::Ahead};
+use super::{Committer, ahead::Ahead, write::write_image};
 use crate::{
     core::{Core, about},
     disk::{Access, Disk, DiskFile},
@@ -12,6 +17,7 @@ use crate::{
         manifest::SegmentEntry,
         segment::{SEGMENT_HEAD, SegmentHead, index_name, log_name},
     },
+    image::{ImageWriter, PAGE},
     index::{BadIndex, MappedIndex, MemoryIndex, encode},
     segment::{Segment, SegmentPlace},
 };
@@ -19,8 +25,24 @@ use crate::{
 impl Committer {
     /// Whether a frame of this length fits into the segment. An empty segment takes any.
     pub(super) fn has_room(&self, frame: u64) -> bool {
-        let end = self.end + self.waiting.frames.len() as u64;
-        end == SEGMENT_HEAD || end + frame <= self.segment_bytes
+        let tip = self.tip as u64;
+        tip == SEGMENT_HEAD || tip + frame <= self.segment_bytes
+    }
+
+    /// Makes sure that the image takes a frame of this length: one that is larger than a segment has one of its own.
+    pub(super) fn make_room(&mut self, frame: u64) -> io::Result<()> {
+        let needed = self.tip + usize::try_from(frame).map_err(io::Error::other)?;
+        if needed <= self.image.capacity() {
+            return Ok(());
+        }
+        let mut image = ImageWriter::new(image_bytes(needed as u64)?)?;
+        let head = self.image.read(0..self.end);
+        image.write(0..self.end).copy_from_slice(head);
+        image.freeze(self.end);
+        self.core.replace(self.segment.with_image(image.image().clone()));
+        self.image = image;
+        self.take_segment();
+        Ok(())
     }
 
     /// Goes on in the next segment, once what waits is flushed.
@@ -35,7 +57,7 @@ impl Committer {
         let head = SegmentHead {
             store: self.core.store,
             number: self.segment.number + 1,
-            base: self.segment.base + self.end,
+            base: self.segment.base + self.end as u64,
             first_position: self.next_position,
             previous: self.previous,
         };
@@ -44,19 +66,21 @@ impl Committer {
         let explain = |error: &io::Error| about(&*disk, &name, error);
         let file = match self.take_ahead(&name) {
             Some(file) => file,
-            None => disk.create(&name).map_err(|error| explain(&error))?,
+            None => disk.create_log(&name).map_err(|error| explain(&error))?,
         };
-        let begun = file.write_all_at(0, &head.encode()).and_then(|()| file.sync()).and_then(|()| file.size());
+        let mut image = self.next_image()?;
+        image.write(0..SEGMENT_HEAD as usize).copy_from_slice(&head.encode());
+        let begun =
+            write_image(&*file, &mut image, 0, SEGMENT_HEAD as usize).and_then(|_| file.sync()).and_then(|()| file.size());
         let allocated = begun.map_err(|error| explain(&error))?;
+        image.freeze(SEGMENT_HEAD as usize);
 
         let mut manifest = self.manifest.clone();
         if let Some(last) = manifest.segments.last_mut() {
-            last.sealed = Some(self.end);
+            last.sealed = Some(self.end as u64);
         }
         manifest.segments.push(SegmentEntry { number: head.number, base: head.base, sealed: None });
         let next = manifest.prepare(&*disk)?;
-        // The last step that can fail without leaving it open which manifest holds.
-        let log = self.file.map(self.end)?;
         if let Err(error) = next.publish(&*disk) {
             self.poison(format!("the manifest could not be replaced: {error}"));
             return Err(error);
@@ -64,15 +88,20 @@ impl Committer {
         self.manifest = manifest;
 
         let full = std::mem::replace(&mut self.file, file);
-        // The zeros behind the last frame, which are not mapped, are not needed any more; keeping them would be harmless.
-        if let Err(error) = full.set_len(self.end) {
+        // The zeros behind the last frame are not needed any more; keeping them would be harmless.
+        if let Err(error) = full.set_len(self.end as u64) {
             tracing::warn!(%error, "the unused end of a segment could not be freed");
         }
+        let full = std::mem::replace(&mut self.image, image);
         self.previous = head.chain();
-        self.end = SEGMENT_HEAD;
+        (self.end, self.tip) = (SEGMENT_HEAD as usize, SEGMENT_HEAD as usize);
         self.allocated = allocated;
-        let sealed = self.segment.seal(log);
+        let sealed = self.segment.seal(full.image().frozen());
+        self.retired = Some(full.image().clone());
         let number = sealed.number;
+        let empty = self.segment.memory_index().map_or_else(MemoryIndex::default, |full| {
+            MemoryIndex::like(&full.read().unwrap_or_else(PoisonError::into_inner))
+        });
         self.core.replace(sealed);
         let place = SegmentPlace {
             number: head.number,
@@ -80,7 +109,7 @@ impl Committer {
             first_position: head.first_position,
             file_name: self.core.disk.describe(&name),
         };
-        let segment = Segment::growing(place, self.file.clone(), SEGMENT_HEAD, MemoryIndex::default());
+        let segment = Segment::growing(place, self.image.image().clone(), empty);
         self.core.change_view(|segments| segments.push(Arc::new(segment)));
         self.take_segment();
         self.note_synced();
@@ -92,10 +121,17 @@ impl Committer {
         Ok(())
     }
 
+    /// Memory for the next segment: that of the one before the present one, if nobody reads it any more.
+    fn next_image(&mut self) -> io::Result<ImageWriter> {
+        let capacity = image_bytes(self.segment_bytes)?;
+        let free = self.retired.take().and_then(|image| ImageWriter::reuse(image, capacity).ok());
+        free.map_or_else(|| ImageWriter::new(capacity), Ok)
+    }
+
     /// Begins to prepare the next segment: at once in a store that has several, and in the first when it is half full, so
     /// that small stores never pay for one.
     pub(super) fn prepare_next(&mut self) {
-        let small = self.manifest.segments.len() == 1 && self.end < self.segment_bytes / 2;
+        let small = self.manifest.segments.len() == 1 && (self.end as u64) < self.segment_bytes / 2;
         if self.replayable || self.ahead.is_some() || small {
             return;
         }
@@ -127,6 +163,12 @@ impl Committer {
     }
 }
 
+/// How large an image is whose segment is closed when it would exceed so many bytes: the mark of a clean close, which is
+/// never held back, comes behind them.
+pub(crate) fn image_bytes(segment: u64) -> io::Result<usize> {
+    usize::try_from(segment + PAGE as u64).map_err(io::Error::other)
+}
+
 /// Writes the index of a sealed segment, without which the store works too.
 fn index(core: &Core, number: u32) {
     if let Err(error) = write_index(core, number) {
@@ -138,14 +180,20 @@ fn index(core: &Core, number: u32) {
 pub(crate) fn write_index(core: &Core, number: u32) -> io::Result<()> {
     let view = core.view();
     let Some(segment) = view.iter().find(|segment| segment.number == number) else { return Ok(()) };
-    let (Some(log), Some(index)) = (segment.sealed_bytes(), segment.memory_index()) else { return Ok(()) };
+    let Some(index) = segment.memory_index().filter(|_| segment.is_sealed()) else { return Ok(()) };
     let bytes = {
         let index = index.read().map_err(|_| io::Error::other("its index was left half-changed by a panic"))?;
         encode(&index, core.store, number, segment.end())
     };
     let mapped = store_index(&*core.disk, core, number, &bytes, segment.end())?;
-    core.replace(segment.with_index_file(log.clone(), mapped));
+    let log = disk_log(core, number, segment.end())?;
+    core.replace(segment.with_index_file(log, mapped));
     Ok(())
+}
+
+/// The file of a sealed segment, mapped: its image is wanted for the next one.
+fn disk_log(core: &Core, number: u32, length: u64) -> io::Result<Bytes> {
+    core.disk.open(&log_name(number), Access::Read)?.map(length)
 }
 
 fn store_index(disk: &dyn Disk, core: &Core, number: u32, bytes: &[u8], log_len: u64) -> io::Result<MappedIndex> {

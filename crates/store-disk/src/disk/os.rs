@@ -13,6 +13,7 @@ use bytes::Bytes;
 use memmap2::Mmap;
 
 use super::{Access, Disk, DiskFile, LockError};
+use crate::image::PAGE;
 
 /// The name of the file whose lock means "this directory has a writer".
 const LOCK: &str = "LOCK";
@@ -66,6 +67,21 @@ impl Disk for OsDisk {
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(self.path(name))?;
         Ok(Arc::new(OsFile(file)))
+    }
+
+    fn create_log(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.create(name)?;
+        self.open_log(name)
+    }
+
+    fn open_log(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        let path = self.path(name);
+        let cached = OsFile(OpenOptions::new().read(true).write(true).open(&path)?);
+        Ok(match open_uncached(&path) {
+            Ok(uncached) => Arc::new(LogFile { uncached, cached }),
+            // A file system that has no such thing is used as it is.
+            Err(_) => Arc::new(cached),
+        })
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
@@ -158,6 +174,59 @@ impl DiskFile for OsFile {
         #[expect(unsafe_code, reason = "mapping a file is the only way to read without copying")]
         let map = unsafe { memmap2::MmapOptions::new().len(length).map(&self.0)? };
         Ok(Bytes::from_owner(Mapped(map)))
+    }
+}
+
+/// A file whose writes go past the cache: a new block need not get a page of it first, which costs more than a large write.
+struct LogFile {
+    uncached: File,
+    cached: OsFile,
+}
+
+#[cfg(target_os = "linux")]
+fn open_uncached(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let direct = rustix::fs::OFlags::DIRECT.bits().cast_signed();
+    OpenOptions::new().write(true).custom_flags(direct).open(path)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn open_uncached(_: &Path) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+impl DiskFile for LogFile {
+    fn size(&self) -> io::Result<u64> {
+        self.cached.size()
+    }
+
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
+        self.cached.read_at(offset, into)
+    }
+
+    fn alignment(&self) -> usize {
+        PAGE
+    }
+
+    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        match self.uncached.write_at(bytes, offset) {
+            // Some file systems open such a file and then refuse to write to it.
+            Err(error) if error.kind() == io::ErrorKind::InvalidInput => self.cached.write_at(offset, bytes),
+            written => written,
+        }
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.cached.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.cached.sync()
+    }
+
+    fn map(&self, len: u64) -> io::Result<Bytes> {
+        self.cached.map(len)
     }
 }
 

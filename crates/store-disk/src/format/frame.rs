@@ -2,6 +2,8 @@
 //!
 //! Header, then new names of the segment's dictionary, stream changes, records, and zeros up to a multiple of eight.
 
+use bytes::BufMut;
+
 use super::{array_at, u32_at, u64_at};
 
 /// Length of a frame's header.
@@ -102,11 +104,11 @@ impl Kind {
 }
 
 /// Appends one dictionary entry; its code is the number of entries of its kind before it in the segment.
-pub(crate) fn put_name(out: &mut Vec<u8>, kind: Kind, name: &str) {
+pub(crate) fn put_name(out: &mut impl BufMut, kind: Kind, name: &str) {
     let length = u16::try_from(name.len()).expect("names have at most 255 bytes");
-    out.push(kind as u8);
-    out.extend_from_slice(&length.to_le_bytes());
-    out.extend_from_slice(name.as_bytes());
+    out.put_u8(kind as u8);
+    out.put_u16_le(length);
+    out.put_slice(name.as_bytes());
 }
 
 /// The dictionary entries in these bytes; `None` in place of the first that cannot be read.

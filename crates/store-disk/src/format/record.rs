@@ -62,21 +62,27 @@ pub(crate) struct Place {
     pub(crate) recorded: i64,
 }
 
-/// Writes the rest of a record behind its body; answers the record's checksum.
-pub(crate) fn finish(out: &mut Vec<u8>, body_checksum: u32, tags: &[u32], place: &Place) -> u32 {
-    let start = out.len();
-    for tag in tags {
-        out.extend_from_slice(&tag.to_le_bytes());
+/// Length of what [`finish`] writes behind the body of an event with so many tags.
+pub(crate) fn tail_len(tags: usize) -> usize {
+    4 * tags + TAIL
+}
+
+/// Fills `out` with the rest of a record behind its body; answers the record's checksum.
+pub(crate) fn finish(out: &mut [u8], body_checksum: u32, tags: &[u32], place: &Place) -> u32 {
+    let (codes, tail) = out.split_at_mut(4 * tags.len());
+    for (code, tag) in codes.chunks_exact_mut(4).zip(tags) {
+        code.copy_from_slice(&tag.to_le_bytes());
     }
-    out.extend_from_slice(&place.stream.to_le_bytes());
-    out.extend_from_slice(&place.event_type.to_le_bytes());
-    out.extend_from_slice(&place.source.to_le_bytes());
-    out.extend_from_slice(&place.content_type.to_le_bytes());
-    out.extend_from_slice(&place.position.to_le_bytes());
-    out.extend_from_slice(&place.version.to_le_bytes());
-    out.extend_from_slice(&place.recorded.to_le_bytes());
-    let checksum = crc32c::crc32c_append(body_checksum, &out[start..]);
-    out.extend_from_slice(&checksum.to_le_bytes());
+    tail[..4].copy_from_slice(&place.stream.to_le_bytes());
+    tail[4..8].copy_from_slice(&place.event_type.to_le_bytes());
+    tail[8..12].copy_from_slice(&place.source.to_le_bytes());
+    tail[12..16].copy_from_slice(&place.content_type.to_le_bytes());
+    tail[16..24].copy_from_slice(&place.position.to_le_bytes());
+    tail[24..32].copy_from_slice(&place.version.to_le_bytes());
+    tail[32..40].copy_from_slice(&place.recorded.to_le_bytes());
+    let end = out.len() - 4;
+    let checksum = crc32c::crc32c_append(body_checksum, &out[..end]);
+    out[end..].copy_from_slice(&checksum.to_le_bytes());
     checksum
 }
 

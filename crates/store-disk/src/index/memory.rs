@@ -1,14 +1,23 @@
 //! The index of a segment that still grows.
+//!
+//! Adding an event appends to a few flat tables. The lists of events by stream, type, category and tag are brought up to
+//! date when somebody asks for them: a segment that is only written never needs them, its file is sorted from the tables.
 
-use std::{hash::BuildHasher, sync::Arc};
+use std::{
+    hash::BuildHasher,
+    sync::{Arc, LazyLock},
+};
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use mainspring_event::EventId;
 use mainspring_store::StreamChange;
 
-use super::{FrameEntry, IdHint, Index, List, Postings};
+use super::{FrameEntry, IdHint, Index, List, Postings, ids::Ids, lists::Lists};
 use crate::{
-    format::frame::{KINDS, Kind},
+    format::{
+        frame::{KINDS, Kind},
+        short,
+    },
     names::{GrowingNames, Names},
 };
 
@@ -16,28 +25,50 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct MemoryIndex {
     pub(super) names: Arc<GrowingNames>,
-    codes: [HashTable<u32>; KINDS],
-    hasher: DefaultHashBuilder,
+    codes: [HashTable<Coded>; KINDS],
     pub(super) categories: Vec<Box<str>>,
     category_codes: HashMap<Box<str>, u32>,
     pub(super) streams: Vec<StreamEntry>,
-    pub(super) type_postings: Vec<Vec<u32>>,
-    pub(super) category_postings: Vec<Vec<u32>>,
-    pub(super) tag_postings: Vec<Vec<u32>>,
     pub(super) offsets: Vec<u32>,
     pub(super) stream_of: Vec<u32>,
     pub(super) type_of: Vec<u32>,
-    pub(super) ids: HashMap<EventId, u32>,
+    /// The codes of the tags of all events, and where those of each event end.
+    pub(super) tags: Vec<u32>,
+    pub(super) tag_ends: Vec<u32>,
+    pub(super) ids: Ids,
     pub(super) id_hint: IdHint,
     pub(super) frames: Vec<FrameEntry>,
     pub(super) changes: Vec<StreamChange>,
+    lists: Lists,
 }
 
 /// One stream of the segment.
+#[derive(Clone, Copy)]
 pub(super) struct StreamEntry {
     pub(super) head: u64,
     pub(super) category: u32,
-    pub(super) postings: Vec<u32>,
+}
+
+/// A name in the table of its kind.
+struct Coded {
+    hash: NameHash,
+    code: u32,
+}
+
+/// The hash of a name, the same for all segments in this process and not to be foreseen outside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct NameHash(u32);
+
+impl NameHash {
+    pub(crate) fn of(name: &str) -> Self {
+        static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
+        Self((HASHER.hash_one(name) >> 32) as u32)
+    }
+
+    /// As the tables want it: with its bits spread over the whole number.
+    fn spread(self) -> u64 {
+        u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 /// One event to be indexed.
@@ -51,26 +82,45 @@ pub(crate) struct Entry<'a> {
 }
 
 impl MemoryIndex {
+    /// An empty index for a segment that is likely to hold as much as the one before it.
+    pub(crate) fn like(before: &Self) -> Self {
+        let events = before.offsets.len();
+        Self {
+            offsets: Vec::with_capacity(events),
+            stream_of: Vec::with_capacity(events),
+            type_of: Vec::with_capacity(events),
+            tags: Vec::with_capacity(before.tags.len()),
+            tag_ends: Vec::with_capacity(events),
+            ids: Ids::with_capacity(events),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn names(&self) -> &Arc<GrowingNames> {
         &self.names
     }
 
+    /// The code of a name, if the segment has it.
+    pub(crate) fn find_hashed(&self, kind: Kind, hash: NameHash, name: &str) -> Option<u32> {
+        let names = &self.names;
+        let same = |coded: &Coded| coded.hash == hash && names.name(kind, coded.code) == name;
+        self.codes[kind as usize].find(hash.spread(), same).map(|coded| coded.code)
+    }
+
     /// The code of a name, which is added if the segment does not have it; and whether it was added.
     pub(crate) fn intern(&mut self, kind: Kind, name: &str) -> (u32, bool) {
-        let hash = self.hasher.hash_one(name);
-        let names = &self.names;
-        let found = self.codes[kind as usize].find(hash, |code| names.name(kind, *code) == name);
-        if let Some(code) = found {
-            return (*code, false);
+        self.intern_hashed(kind, NameHash::of(name), name)
+    }
+
+    /// As [`intern`](Self::intern), for a name whose hash is known.
+    pub(crate) fn intern_hashed(&mut self, kind: Kind, hash: NameHash, name: &str) -> (u32, bool) {
+        if let Some(code) = self.find_hashed(kind, hash, name) {
+            return (code, false);
         }
         let code = self.names.push(kind, name);
-        let (names, hasher) = (&self.names, &self.hasher);
-        self.codes[kind as usize].insert_unique(hash, code, |code| hasher.hash_one(names.name(kind, *code)));
-        match kind {
-            Kind::Stream => self.add_stream(name),
-            Kind::Type => self.type_postings.push(Vec::new()),
-            Kind::Tag => self.tag_postings.push(Vec::new()),
-            Kind::Source | Kind::ContentType => {}
+        self.codes[kind as usize].insert_unique(hash.spread(), Coded { hash, code }, |coded| coded.hash.spread());
+        if kind == Kind::Stream {
+            self.add_stream(name);
         }
         (code, true)
     }
@@ -81,10 +131,9 @@ impl MemoryIndex {
             let code = u32::try_from(self.categories.len()).expect("fewer categories than streams");
             self.categories.push(name.into());
             self.category_codes.insert(name.into(), code);
-            self.category_postings.push(Vec::new());
             code
         });
-        self.streams.push(StreamEntry { head: 0, category, postings: Vec::new() });
+        self.streams.push(StreamEntry { head: 0, category });
     }
 
     /// Begins a frame; the events that follow belong to it.
@@ -108,32 +157,40 @@ impl MemoryIndex {
     }
 
     pub(crate) fn add(&mut self, entry: &Entry<'_>) {
-        let ordinal = self.events();
         self.offsets.push(entry.offset);
         self.stream_of.push(entry.stream);
         self.type_of.push(entry.event_type);
-        self.ids.insert(entry.id, ordinal);
+        self.tags.extend_from_slice(entry.tags);
+        self.tag_ends.push(short(self.tags.len()));
+        self.ids.push(entry.id);
         self.id_hint.add(entry.id);
-        let stream = &mut self.streams[entry.stream as usize];
-        stream.head = entry.version;
-        stream.postings.push(ordinal);
-        self.category_postings[stream.category as usize].push(ordinal);
-        self.type_postings[entry.event_type as usize].push(ordinal);
-        for tag in entry.tags {
-            let postings = &mut self.tag_postings[*tag as usize];
-            if postings.last() != Some(&ordinal) {
-                postings.push(ordinal);
-            }
-        }
+        self.streams[entry.stream as usize].head = entry.version;
     }
 
     pub(crate) fn add_changes(&mut self, changes: &[StreamChange]) {
         self.changes.extend_from_slice(changes);
     }
 
-    /// Every event id with its ordinal, in no order.
+    /// Whether the lists have every event.
+    pub(crate) fn is_listed(&self) -> bool {
+        self.lists.events() == self.events()
+    }
+
+    /// Brings the lists up to date.
+    pub(crate) fn list(&mut self) {
+        let Self { lists, names, stream_of, type_of, streams, categories, tags, tag_ends, .. } = self;
+        lists.make_room(streams.len(), names.len(Kind::Type), categories.len(), names.len(Kind::Tag));
+        for ordinal in lists.events() as usize..stream_of.len() {
+            let stream = stream_of[ordinal];
+            let first_tag = ordinal.checked_sub(1).map_or(0, |before| tag_ends[before]);
+            let tags = &tags[first_tag as usize..tag_ends[ordinal] as usize];
+            lists.push(stream, type_of[ordinal], streams[stream as usize].category, tags);
+        }
+    }
+
+    /// Every event id with its ordinal, in the order of the events.
     pub(crate) fn ids(&self) -> impl Iterator<Item = (EventId, u32)> {
-        self.ids.iter().map(|(id, ordinal)| (*id, *ordinal))
+        self.ids.as_slice().iter().copied().zip(0..)
     }
 
     pub(crate) fn changes(&self) -> &[StreamChange] {
@@ -147,8 +204,7 @@ impl Index for MemoryIndex {
     }
 
     fn find(&self, kind: Kind, name: &str) -> Option<u32> {
-        let hash = self.hasher.hash_one(name);
-        self.codes[kind as usize].find(hash, |code| self.names.name(kind, *code) == name).copied()
+        self.find_hashed(kind, NameHash::of(name), name)
     }
 
     fn names_of(&self, kind: Kind) -> u32 {
@@ -184,12 +240,8 @@ impl Index for MemoryIndex {
     }
 
     fn postings(&self, list: List) -> Postings<'_> {
-        Postings::Memory(match list {
-            List::Stream(code) => &self.streams[code as usize].postings,
-            List::Type(code) => &self.type_postings[code as usize],
-            List::Category(code) => &self.category_postings[code as usize],
-            List::Tag(code) => &self.tag_postings[code as usize],
-        })
+        debug_assert!(self.is_listed(), "whoever asks for lists brings them up to date first");
+        Postings::Memory(self.lists.get(list))
     }
 
     fn head(&self, stream: u32) -> u64 {
@@ -197,7 +249,7 @@ impl Index for MemoryIndex {
     }
 
     fn find_id(&self, id: EventId) -> Option<u32> {
-        self.ids.get(&id).copied()
+        self.ids.find(id)
     }
 
     fn id_hint(&self) -> IdHint {

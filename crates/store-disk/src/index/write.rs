@@ -20,7 +20,7 @@ pub(crate) fn encode(index: &MemoryIndex, store: StoreId, number: u32, log_len: 
     out.section(Section::FrameOrdinals, index.frames.iter().map(|frame| frame.first_ordinal.to_le_bytes()));
     out.section(Section::FramePositions, index.frames.iter().map(|frame| frame.first_position.to_le_bytes()));
     out.section(Section::FrameRecorded, index.frames.iter().map(|frame| frame.recorded.to_le_bytes()));
-    let mut ids: Vec<_> = index.ids.iter().collect();
+    let mut ids: Vec<_> = index.ids().collect();
     ids.sort_unstable();
     out.section(Section::Ids, ids.iter().map(|(id, _)| id.to_bytes()));
     out.section(Section::IdOrdinals, ids.iter().map(|(_, ordinal)| ordinal.to_le_bytes()));
@@ -52,15 +52,60 @@ fn write_events(out: &mut Writer, index: &MemoryIndex) {
 }
 
 fn write_postings(out: &mut Writer, index: &MemoryIndex) {
-    let streams: Vec<&[u32]> = index.streams.iter().map(|stream| stream.postings.as_slice()).collect();
-    out.lists((Section::StreamStarts, Section::StreamPostings), &streams);
-    out.lists((Section::TypeStarts, Section::TypePostings), &as_slices(&index.type_postings));
-    out.lists((Section::CategoryPostingStarts, Section::CategoryPostings), &as_slices(&index.category_postings));
-    out.lists((Section::TagStarts, Section::TagPostings), &as_slices(&index.tag_postings));
+    let types = index.names.len(Kind::Type) as usize;
+    let categories: Vec<u32> =
+        index.stream_of.iter().map(|stream| index.streams[*stream as usize].category).collect();
+    out.lists((Section::StreamStarts, Section::StreamPostings), &Sorted::new(&index.stream_of, index.streams.len()));
+    out.lists((Section::TypeStarts, Section::TypePostings), &Sorted::new(&index.type_of, types));
+    let sorted = Sorted::new(&categories, index.categories.len());
+    out.lists((Section::CategoryPostingStarts, Section::CategoryPostings), &sorted);
+    out.lists((Section::TagStarts, Section::TagPostings), &sorted_by_tag(index));
 }
 
-fn as_slices(lists: &[Vec<u32>]) -> Vec<&[u32]> {
-    lists.iter().map(Vec::as_slice).collect()
+/// Ordinals sorted by a code: where those of each code start, and all of them.
+struct Sorted {
+    starts: Vec<u32>,
+    ordinals: Vec<u32>,
+}
+
+impl Sorted {
+    /// Sorts ordinals, of which each has one code, by counting.
+    fn new(codes: &[u32], lists: usize) -> Self {
+        Self::of(|| codes.iter().copied().zip(0..), lists)
+    }
+
+    /// Sorts pairs of a code and an ordinal, which come in the order of the ordinals.
+    fn of<I: Iterator<Item = (u32, u32)>>(pairs: impl Fn() -> I, lists: usize) -> Self {
+        let mut starts = vec![0; lists + 1];
+        pairs().for_each(|(code, _)| starts[code as usize + 1] += 1);
+        for list in 0..lists {
+            starts[list + 1] += starts[list];
+        }
+        let mut next = starts.clone();
+        let mut ordinals = vec![0; starts[lists] as usize];
+        for (code, ordinal) in pairs() {
+            let next = &mut next[code as usize];
+            ordinals[*next as usize] = ordinal;
+            *next += 1;
+        }
+        Self { starts, ordinals }
+    }
+}
+
+fn sorted_by_tag(index: &MemoryIndex) -> Sorted {
+    let tags_of = |ordinal: usize| {
+        let first = ordinal.checked_sub(1).map_or(0, |before| index.tag_ends[before]);
+        &index.tags[first as usize..index.tag_ends[ordinal] as usize]
+    };
+    let pairs = || {
+        (0..index.tag_ends.len()).flat_map(|ordinal| {
+            let tags = tags_of(ordinal);
+            // An event may carry a tag twice.
+            let once = tags.iter().enumerate().filter(|(at, tag)| !tags[..*at].contains(tag));
+            once.map(move |(_, tag)| (*tag, short(ordinal)))
+        })
+    };
+    Sorted::of(pairs, index.names.len(Kind::Tag) as usize)
 }
 
 struct Writer {
@@ -98,14 +143,9 @@ impl Writer {
     }
 
     /// Lists of ordinals: where each starts, and one after the other.
-    fn lists(&mut self, (starts, entries): (Section, Section), lists: &[&[u32]]) {
-        let mut end = 0;
-        let ends = lists.iter().map(|list| {
-            end += list.len();
-            short(end).to_le_bytes()
-        });
-        self.section(starts, std::iter::once([0; 4]).chain(ends));
-        self.section(entries, lists.iter().flat_map(|list| list.iter()).map(|ordinal| ordinal.to_le_bytes()));
+    fn lists(&mut self, (starts, entries): (Section, Section), lists: &Sorted) {
+        self.section(starts, lists.starts.iter().map(|start| start.to_le_bytes()));
+        self.section(entries, lists.ordinals.iter().map(|ordinal| ordinal.to_le_bytes()));
     }
 
     fn finish(mut self, store: StoreId, number: u32, log_len: u64, index: &MemoryIndex) -> Vec<u8> {

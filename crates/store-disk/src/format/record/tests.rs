@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use mainspring_event::{EventId, NewEvent, StreamName, Tag};
 use mainspring_sim::Seed;
 
-use super::{Place, Record, encode_body, finish};
+use super::{Place, Record, encode_body, finish, tail_len};
 
 const PLACE: Place =
     Place { stream: 3, event_type: 1, source: 4, content_type: 1, position: 5, version: 9, recorded: i64::MIN };
@@ -23,7 +23,9 @@ fn event(payload: usize) -> NewEvent {
 fn encode(event: &NewEvent) -> Vec<u8> {
     let mut bytes = Vec::new();
     let body = encode_body(event, &mut bytes);
-    let checksum = finish(&mut bytes, body.checksum, &[7, 8], &PLACE);
+    let author = bytes.len();
+    bytes.resize(author + tail_len(2), 0);
+    let checksum = finish(&mut bytes[author..], body.checksum, &[7, 8], &PLACE);
     assert_eq!(bytes.len(), body.length);
     assert_eq!(checksum, u32::from_le_bytes(bytes[bytes.len() - 4..].try_into().unwrap()));
     bytes

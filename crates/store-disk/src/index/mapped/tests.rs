@@ -37,6 +37,7 @@ fn memory() -> MemoryIndex {
         }
     }
     index.add_changes(&[StreamChange::TruncateBefore { stream: "a-1".parse().unwrap(), version: Version(2) }]);
+    index.list();
     index
 }
 

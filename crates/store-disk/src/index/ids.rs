@@ -1,0 +1,116 @@
+//! The event ids of a segment that still grows, found by a fingerprint.
+
+use std::{hash::BuildHasher, sync::LazyLock};
+
+use hashbrown::DefaultHashBuilder;
+use mainspring_event::EventId;
+
+/// Ids in the order of their events, and a table of slots that is at most half full.
+///
+/// A slot is 0 or holds the upper half of a hash and, one higher than it is, an ordinal: most slots are told apart without
+/// looking at the id they stand for.
+#[derive(Default)]
+pub(super) struct Ids {
+    ids: Vec<EventId>,
+    slots: Vec<u64>,
+}
+
+const UPPER: u64 = !0 << 32;
+
+impl Ids {
+    /// With room for so many ids.
+    pub(super) fn with_capacity(ids: usize) -> Self {
+        let mut table = Self { ids: Vec::with_capacity(ids), slots: Vec::new() };
+        if ids > 0 {
+            table.slots = vec![0; (2 * ids).next_power_of_two()];
+        }
+        table
+    }
+
+    /// The ordinal of an id.
+    pub(super) fn find(&self, id: EventId) -> Option<u32> {
+        if self.slots.is_empty() {
+            return None;
+        }
+        let hash = hash(id);
+        let mut at = self.first_slot(hash);
+        loop {
+            let slot = self.slots[at];
+            if slot == 0 {
+                return None;
+            }
+            if (slot ^ hash) & UPPER == 0 {
+                let ordinal = ordinal(slot);
+                if self.ids[ordinal as usize] == id {
+                    return Some(ordinal);
+                }
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    /// Adds the id of the next event.
+    pub(super) fn push(&mut self, id: EventId) {
+        if 2 * (self.ids.len() + 1) > self.slots.len() {
+            self.grow();
+        }
+        let ordinal = u32::try_from(self.ids.len()).expect("a segment holds fewer than 4 Gi events");
+        self.ids.push(id);
+        self.put(hash(id), ordinal);
+    }
+
+    /// The ids in the order of their events.
+    pub(super) fn as_slice(&self) -> &[EventId] {
+        &self.ids
+    }
+
+    fn grow(&mut self) {
+        self.slots = vec![0; (2 * self.slots.len()).max(64)];
+        for ordinal in 0..self.ids.len() {
+            let hash = hash(self.ids[ordinal]);
+            self.put(hash, u32::try_from(ordinal).expect("it fitted before"));
+        }
+    }
+
+    fn put(&mut self, hash: u64, ordinal: u32) {
+        let mut at = self.first_slot(hash);
+        while self.slots[at] != 0 {
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+        self.slots[at] = hash & UPPER | (u64::from(ordinal) + 1);
+    }
+
+    fn first_slot(&self, hash: u64) -> usize {
+        // The lower half is not in the slot, so that ids with one fingerprint do not begin at one slot.
+        (hash & !UPPER) as usize & (self.slots.len() - 1)
+    }
+}
+
+fn ordinal(slot: u64) -> u32 {
+    u32::try_from((slot & !UPPER) - 1).expect("it was one, plus one")
+}
+
+/// A hash that nobody outside this process can foresee.
+fn hash(id: EventId) -> u64 {
+    static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
+    HASHER.hash_one(u128::from_ne_bytes(id.to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_is_found_and_no_other() {
+        let mut ids = Ids::default();
+        let known: Vec<EventId> = (0..5_000).map(|_| EventId::new()).collect();
+        for (ordinal, id) in (0..).zip(&known) {
+            assert_eq!(ids.find(*id), None);
+            ids.push(*id);
+            assert_eq!(ids.find(*id), Some(ordinal));
+        }
+        assert_eq!(ids.as_slice(), known);
+        assert!((0..).zip(&known).all(|(ordinal, id)| ids.find(*id) == Some(ordinal)));
+        assert_eq!(ids.find(EventId::new()), None);
+    }
+}
