@@ -163,7 +163,7 @@ mod tests {
     fn the_short_form_needs_only_a_type() {
         let event = read(r#"{"type":"Paid"}"#).unwrap();
         assert_eq!((event.stream.as_str(), event.event_type.as_str()), ("order-1", "Paid"));
-        assert_eq!((event.content_type.as_str(), &event.payload[..]), ("application/json", &b"{}"[..]));
+        assert_eq!((event.content_type.as_ref(), &event.payload[..]), ("application/json", &b"{}"[..]));
         assert_eq!(event.source.as_str(), "mainspring");
         assert!(Timestamp::now().duration_since(event.time).as_secs() < 3600);
         assert_ne!(event.id, read(r#"{"type":"Paid"}"#).unwrap().id);
@@ -194,7 +194,7 @@ mod tests {
     fn a_whole_cloud_event_is_taken_as_it_is() {
         let whole = r#"{"specversion":"1.0","id":"1","source":"s","type":"Paid","stream":"order-1","data":1}"#;
         let event = read(whole).unwrap();
-        assert_eq!((event.content_type.as_str(), event.source.as_str()), ("", "s"));
+        assert_eq!((event.content_type.as_ref(), event.source.as_str()), ("", "s"));
         let other = whole.replace("order-1", "order-2");
         refused(&other, "the event says that it belongs to stream `order-2`, not to `order-1`");
     }

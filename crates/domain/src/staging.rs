@@ -68,9 +68,7 @@ pub(crate) fn new_event<E: Event>(event: &E, destination: &Destination<'_>) -> R
     let mut new = NewEvent::json(stream, EventTypeName::new(event_type.name)?, payload.bytes);
     new.schema_version = event_type.version;
     new.tags = tags;
-    if new.content_type != payload.content_type {
-        payload.content_type.clone_into(&mut new.content_type);
-    }
+    new.content_type = payload.content_type.into();
     Ok(new)
 }
 

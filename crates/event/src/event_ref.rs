@@ -83,7 +83,7 @@ impl<'a> EventRef<'a> {
             schema_version: self.schema_version,
             time: self.time,
             source: Source::new(self.source)?,
-            content_type: self.content_type.to_owned(),
+            content_type: self.content_type.to_owned().into(),
             tags: self.tags.iter().map(Tag::parse).collect::<Result<_, _>>()?,
             metadata: self.metadata.to_owned(),
             payload: Bytes::copy_from_slice(self.payload),

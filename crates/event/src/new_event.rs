@@ -1,5 +1,7 @@
 //! The owned forms of an event: what its author says, and the same as a store holds it.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 
@@ -23,7 +25,7 @@ pub struct NewEvent {
     /// Who produced it.
     pub source: Source,
     /// Media type of the payload.
-    pub content_type: String,
+    pub content_type: Cow<'static, str>,
     /// Keys by which decisions and readers find it.
     pub tags: Vec<Tag>,
     /// Correlation, causation, trace, user, tenant, and whatever else travels with it.
@@ -41,7 +43,7 @@ impl NewEvent {
     /// ```
     /// use mainspring_event::{NewEvent, StreamName};
     /// let placed = NewEvent::json(StreamName::of("order", 17)?, "OrderPlaced".parse()?, br#"{"units":2}"#.to_vec());
-    /// assert_eq!((placed.schema_version, placed.content_type.as_str()), (1, "application/json"));
+    /// assert_eq!((placed.schema_version, placed.content_type.as_ref()), (1, "application/json"));
     /// # Ok::<(), mainspring_event::NameError>(())
     /// ```
     pub fn json(stream: StreamName, event_type: EventTypeName, payload: impl Into<Bytes>) -> Self {
@@ -52,7 +54,7 @@ impl NewEvent {
             schema_version: 1,
             time: Timestamp::now(),
             source: default_source(),
-            content_type: "application/json".to_owned(),
+            content_type: Cow::Borrowed("application/json"),
             tags: Vec::new(),
             metadata: Metadata::default(),
             payload: payload.into(),

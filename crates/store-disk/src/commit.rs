@@ -176,6 +176,11 @@ impl Committer {
         })
     }
 
+    /// Whether nothing may depend on how long something takes.
+    pub(crate) fn is_replayable(&self) -> bool {
+        self.replayable
+    }
+
     /// Where the next group is best committed.
     pub(crate) fn commit_place(&self) -> CommitPlace {
         if self.replayable {

@@ -1,7 +1,7 @@
 //! What can be done for an append before its place in the log is known, by its caller and in parallel.
 
 use hashbrown::HashSet;
-use mainspring_event::{NewEvent, Tag};
+use mainspring_event::{EventId, NewEvent, Tag};
 use mainspring_store::{Append, AppendError, Limits};
 
 use crate::{
@@ -45,11 +45,8 @@ pub(crate) struct Hashes<'a> {
 impl Prepared {
     pub(crate) fn new(append: Append, limits: &Limits) -> Result<Self, AppendError> {
         limits.check(&append)?;
-        if append.events.len() > 1 {
-            let mut ids = HashSet::with_capacity(append.events.len());
-            if let Some(twice) = append.events.iter().find(|event| !ids.insert(event.id)) {
-                return Err(AppendError::Invalid { reason: format!("event id {} occurs twice in it", twice.id) });
-            }
+        if let Some(id) = repeated_id(&append.events) {
+            return Err(AppendError::Invalid { reason: format!("event id {id} occurs twice in it") });
         }
         let size = append.events.iter().map(|event| event.payload.len() + event.metadata.encoded_len() + 48).sum();
         let mut buffer = Vec::with_capacity(size);
@@ -90,4 +87,14 @@ impl Prepared {
         let records: usize = events.map(|(event, body)| body.length + (FIXED_NAMES + event.tags.len()) * NAME).sum();
         (FRAME_HEAD + records + self.append.changes.len() * CHANGE + 8) as u64
     }
+}
+
+/// An id that two of these events have.
+fn repeated_id(events: &[NewEvent]) -> Option<EventId> {
+    // New ids increase, so most appends need no set of them.
+    if events.is_sorted_by(|one, next| one.id < next.id) {
+        return None;
+    }
+    let mut ids = HashSet::with_capacity(events.len());
+    events.iter().map(|event| event.id).find(|id| !ids.insert(*id))
 }

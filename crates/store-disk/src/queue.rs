@@ -5,8 +5,8 @@
 //! group after group, until nothing waits: it does not depend on any caller being polled.
 
 use std::{
-    collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use mainspring_store::{AppendError, Appended};
@@ -17,11 +17,14 @@ use crate::{
     prepare::Prepared,
 };
 
-/// The task lets others join for so many turns of the runtime …
-const TURNS: usize = 8;
+/// The task lets others join until so many events wait …
+const ENOUGH: usize = 512;
 
-/// … or until so many wait.
-const ENOUGH: usize = 128;
+/// … or for so many turns of the runtime in which nobody came …
+const IDLE_TURNS: usize = 2;
+
+/// … or, while those who were answered last may come again, for this long: a part of what a sync takes.
+const PATIENCE: Duration = Duration::from_micros(40);
 
 /// An append that waits for its commit.
 pub(crate) struct Pending {
@@ -40,12 +43,16 @@ pub(crate) struct Queue {
     state: Mutex<State>,
     /// Locked by whoever leads, and by nobody else while appends go on.
     committer: Mutex<Committer>,
+    /// How long those are waited for who were answered last.
+    patience: Duration,
 }
 
 #[derive(Default)]
 struct State {
     led: bool,
-    waiting: VecDeque<Pending>,
+    waiting: Vec<Pending>,
+    /// How many events they have.
+    events: usize,
 }
 
 /// The right and the duty to commit what has queued up.
@@ -57,7 +64,8 @@ struct Lead {
 
 impl Queue {
     pub(crate) fn new(committer: Committer) -> Self {
-        Self { state: Mutex::default(), committer: Mutex::new(committer) }
+        let patience = if committer.is_replayable() { Duration::ZERO } else { PATIENCE };
+        Self { state: Mutex::default(), committer: Mutex::new(committer), patience }
     }
 
     /// Appends, in place if nobody else does.
@@ -100,7 +108,8 @@ impl Queue {
     /// Queues an append; its caller leads if nobody does.
     fn join(self: &Arc<Self>, pending: Pending) -> Option<Lead> {
         let mut state = self.lock();
-        state.waiting.push_back(pending);
+        state.events += pending.prepared.append.events.len();
+        state.waiting.push(pending);
         let idle = !state.led;
         state.led = true;
         idle.then(|| Lead { queue: self.clone(), resigned: false })
@@ -110,16 +119,23 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn len(&self) -> usize {
-        self.lock().waiting.len()
+    /// How many appends wait, and how many events they have.
+    fn waiting(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.waiting.len(), state.events)
     }
 }
 
 impl Lead {
     /// Takes what has queued up. Callers that have gone away are left out: their appends have not begun.
     fn drain(&self) -> Vec<Pending> {
-        let waiting = std::mem::take(&mut self.queue.lock().waiting);
-        waiting.into_iter().filter(|pending| !pending.reply.is_closed()).collect()
+        let mut waiting = {
+            let mut state = self.queue.lock();
+            state.events = 0;
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.retain(|pending| !pending.reply.is_closed());
+        waiting
     }
 
     /// Ends leading if nothing waits, or else lets a task go on.
@@ -141,9 +157,11 @@ impl Lead {
     /// commit it is at.
     fn spawn(mut self) {
         tokio::spawn(async move {
+            let mut expected = 0;
             loop {
-                self.gather().await;
-                self.commit().await;
+                self.gather(expected).await;
+                // Who came too late for this group belongs to the next one.
+                expected = self.commit().await + self.queue.waiting().0;
                 if self.resign() {
                     return;
                 }
@@ -151,24 +169,31 @@ impl Lead {
         });
     }
 
-    /// Lets others join while the queue still grows.
-    async fn gather(&self) {
-        let mut before = self.queue.len();
-        for _ in 0..TURNS {
-            tokio::task::yield_now().await;
-            let now = self.queue.len();
-            if now == before || now >= ENOUGH {
+    /// Lets others join while the queue still grows, or until as many as were answered together last have come again:
+    /// without that, callers who append one event after the other would fall into groups that wait for each other's syncs.
+    async fn gather(&self, expected: usize) {
+        let begun = Instant::now();
+        let mut before = 0;
+        let mut idle = 0;
+        loop {
+            let (appends, events) = self.queue.waiting();
+            idle = if appends == before { idle + 1 } else { 0 };
+            let awaited = appends < expected && begun.elapsed() < self.queue.patience;
+            if events >= ENOUGH || (!awaited && (idle >= IDLE_TURNS || appends >= expected)) {
                 return;
             }
-            before = now;
+            before = appends;
+            tokio::task::yield_now().await;
         }
     }
 
-    /// Commits what has queued up: in place, or on a blocking thread where syncs are slow.
-    async fn commit(&self) {
+    /// Commits what has queued up: in place, or on a blocking thread where syncs are slow. Answers how many it were.
+    async fn commit(&self) -> usize {
         let group = self.drain();
+        let appends = group.len();
         if self.queue.commit_place() != CommitPlace::BlockingThread {
-            return self.queue.committer().commit(group);
+            self.queue.committer().commit(group);
+            return appends;
         }
         let queue = self.queue.clone();
         let committed = tokio::task::spawn_blocking(move || queue.committer().commit(group)).await;
@@ -176,6 +201,7 @@ impl Lead {
             // The callers are told by their answers, and the committer takes no more events.
             tracing::error!(%error, "a commit did not come to its end");
         }
+        appends
     }
 }
 
@@ -187,6 +213,7 @@ impl Drop for Lead {
             drop(self.queue.committer());
             let mut state = self.queue.lock();
             state.led = false;
+            state.events = 0;
             for Pending { prepared, reply } in std::mem::take(&mut state.waiting) {
                 let gone = AppendError::Failed(
                     "nobody is left to commit it: the runtime was shut down, or a commit panicked".into(),

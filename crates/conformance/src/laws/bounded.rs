@@ -111,7 +111,7 @@ pub(crate) async fn the_number_of_tags_is_limited(backend: &dyn Backend) {
 pub(crate) async fn the_length_of_a_content_type_is_limited(backend: &dyn Backend) {
     let subject = Subject::open(backend).await;
     let limit = subject.capabilities().limits.content_type_bytes;
-    let typed = |length| NewEvent { content_type: "c".repeat(length), ..event("a-1") };
+    let typed = |length| NewEvent { content_type: "c".repeat(length).into(), ..event("a-1") };
     assert_too_large(&subject, Append::new([typed(limit + 1)]), limit).await;
     subject.write([typed(limit)]).await;
     assert_eq!(subject.all().await[0].event.content_type.len(), limit);

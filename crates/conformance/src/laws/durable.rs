@@ -73,7 +73,7 @@ fn rich(name: &str, payload: &[u8]) -> NewEvent {
         schema_version: u32::MAX,
         time: Timestamp::from_nanosecond(852_076_800_123_456_789).expect("a time in 1997"),
         source: Source::new("urn:example:käse?x=1#y").expect("laws use valid sources"),
-        content_type: "application/octet-stream; x=\"ü\"".to_owned(),
+        content_type: "application/octet-stream; x=\"ü\"".into(),
         tags: ["k:v", "k:v:with:colons", "k:", "schlüssel:wert 🚂", "k:v2"].map(tag).into(),
         event_type: event_type("Es ist passiert — 発生"),
         metadata,
@@ -85,7 +85,7 @@ fn rich(name: &str, payload: &[u8]) -> NewEvent {
 pub(crate) async fn every_field_comes_back_as_it_was_written(backend: &dyn Backend) {
     let subject = Subject::open(backend).await;
     let every_byte: Vec<u8> = (0..=255).cycle().take(1_000).collect();
-    let plain = NewEvent { content_type: String::new(), ..with_payload("a-1", "") };
+    let plain = NewEvent { content_type: "".into(), ..with_payload("a-1", "") };
     let repeated = NewEvent { tags: vec![tag("k:v"), tag("k:v")], ..event("a-1") };
     let batch = [
         rich("a-1", &every_byte),

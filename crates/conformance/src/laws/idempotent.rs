@@ -134,7 +134,7 @@ pub(crate) async fn the_schema_version_is_content(backend: &dyn Backend) {
 
 /// The content type is content.
 pub(crate) async fn the_content_type_is_content(backend: &dyn Backend) {
-    assert_content(backend, |event| NewEvent { content_type: "text/plain".to_owned(), ..event }).await;
+    assert_content(backend, |event| NewEvent { content_type: "text/plain".into(), ..event }).await;
 }
 
 /// The payload is content, to the last byte.

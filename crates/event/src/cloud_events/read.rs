@@ -39,7 +39,7 @@ pub(super) fn parsed(document: Document<'_>) -> Result<Parsed, CloudEventError> 
         schema_version: given.get("schemaversion").map_or(Ok(1), attributes::schema_version)?,
         time: time.map_or(Ok(NO_TIME), |time| attributes::time("time", time))?,
         source: Source::new(source).map_err(named("source"))?,
-        content_type: content_type.to_owned(),
+        content_type: content_type.to_owned().into(),
         tags: optional("tags")?.map_or(Ok(Vec::new()), attributes::tags)?,
         metadata: metadata(&given)?,
         payload,
