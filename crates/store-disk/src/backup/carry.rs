@@ -3,7 +3,7 @@
 //! A file gets its name only when all of it is synced. The one exception is the last file that the manifest of a backup
 //! names: it grows in place, behind the length which that manifest gives it.
 
-use std::{collections::HashSet, io, sync::Arc};
+use std::{collections::HashSet, io, ops::Range, sync::Arc};
 
 use super::{BackupReport, error::BackupError, target::Target};
 use crate::{
@@ -17,6 +17,9 @@ use crate::{
 
 /// So much is read and written at once.
 const PIECE: usize = 1 << 20;
+
+/// So much at the end of a full segment is compared with what the target has.
+const END: u64 = 4096;
 
 /// Why not everything was brought.
 pub(super) enum Stop {
@@ -71,20 +74,28 @@ impl<'a> Carrier<'a> {
     /// Brings a segment that will never be written again.
     fn segment(&mut self, entry: &SegmentEntry) -> Result<(), Stop> {
         let (name, length) = (entry.log(), entry.sealed.unwrap_or_default());
-        let have = self.have(&name, length)?;
-        if matches!(have, Have::Whole) {
-            self.compare(&name, SEGMENT_HEAD.min(length))?;
-            self.report.kept += 1;
-        } else if self.link(&name) {
-            self.report.linked += 1;
-        } else {
-            match have {
-                Have::Part(known) => self.extend(&name, known, length)?,
-                _ => self.copy(&name, length)?,
+        match self.have(&name, length)? {
+            Have::Whole => {
+                // Two histories that parted differ at the end of the segment and in the head of every later one.
+                self.compare(&name, 0, SEGMENT_HEAD)?;
+                self.compare(&name, length.saturating_sub(END), length)?;
+                return Ok(self.report.kept += 1);
             }
-            self.report.copied += 1;
+            Have::Part(known) => {
+                self.compare(&name, 0, known.min(length))?;
+                if !self.link(&name) {
+                    self.extend(&name, known, length)?;
+                    return Ok(self.report.copied += 1);
+                }
+            }
+            Have::Nothing => {
+                if !self.link(&name) {
+                    self.copy(&name, length)?;
+                    return Ok(self.report.copied += 1);
+                }
+            }
         }
-        Ok(())
+        Ok(self.report.linked += 1)
     }
 
     /// Brings the segment that is still written. It is never shared with the source.
@@ -169,7 +180,7 @@ impl<'a> Carrier<'a> {
         let from = self.open(name)?;
         let into = self.open_target(name, Access::Write)?;
         let size = into.size().map_err(|error| self.target_error(name, &error))?;
-        let same = self.same(name, (&from, &into), size.min(length))?;
+        let same = self.same(name, (&from, &into), 0..size.min(length))?;
         if same < known.min(length) {
             return Err(self.another_history().into());
         }
@@ -178,26 +189,26 @@ impl<'a> Carrier<'a> {
         Ok(cut.and_then(|()| into.sync()).map_err(|error| self.target_error(name, &error))?)
     }
 
-    /// Sees to it that a file begins as that of the source does.
-    fn compare(&self, name: &str, length: u64) -> Result<(), Stop> {
+    /// Sees to it that a part of a file is that of the source.
+    fn compare(&self, name: &str, start: u64, end: u64) -> Result<(), Stop> {
         let from = self.open(name)?;
         let into = self.open_target(name, Access::Read)?;
-        if self.same(name, (&from, &into), length)? < length {
+        if self.same(name, (&from, &into), start..end)? < end {
             return Err(self.another_history().into());
         }
         Ok(())
     }
 
-    /// How many of the first `length` bytes are the same in both files.
+    /// Up to where a range is the same in both files.
     fn same(
         &self,
         name: &str,
         (one, other): (&Arc<dyn DiskFile>, &Arc<dyn DiskFile>),
-        length: u64,
+        range: Range<u64>,
     ) -> Result<u64, BackupError> {
-        let mut at = 0;
-        while at < length {
-            let piece = piece(length - at);
+        let mut at = range.start;
+        while at < range.end {
+            let piece = piece(range.end - at);
             let one = one.read_exact_at(at, piece).map_err(|error| self.source_error(name, &error))?;
             let other = other.read_exact_at(at, piece).map_err(|error| self.target_error(name, &error))?;
             if let Some(differs) = one.iter().zip(&other).position(|(one, other)| one != other) {
@@ -205,7 +216,7 @@ impl<'a> Carrier<'a> {
             }
             at += piece as u64;
         }
-        Ok(length)
+        Ok(range.end)
     }
 
     fn pieces(
