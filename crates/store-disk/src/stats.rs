@@ -121,7 +121,8 @@ impl DiskStore {
             *streams.entry(stream.name.category().to_owned()).or_default() += 1;
             stats.streams += 1;
         }
-        stats.types = types.into_iter().map(|(name, Sum { events, bytes })| TypeStats { name, events, bytes }).collect();
+        stats.types =
+            types.into_iter().map(|(name, Sum { events, bytes })| TypeStats { name, events, bytes }).collect();
         let category = |(name, Sum { events, bytes }): (String, Sum)| {
             let streams = streams.get(&name).copied().unwrap_or_default();
             CategoryStats { name, streams, events, bytes }

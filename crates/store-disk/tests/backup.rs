@@ -208,7 +208,10 @@ async fn a_store_that_lost_events_does_not_take_them_from_its_backup() {
 
     let old = open(&path("old"));
     let refused = old.backup(path("backup")).expect_err("it lacks events");
-    assert!(matches!(refused, BackupError::Ahead { backup, store, .. } if (backup.0, store.0) == (160, 60)), "{refused}");
+    assert!(
+        matches!(refused, BackupError::Ahead { backup, store, .. } if (backup.0, store.0) == (160, 60)),
+        "{refused}"
+    );
     append(&old, 200).await;
     let refused = old.backup(path("backup")).expect_err("its events are others");
     assert!(matches!(refused, BackupError::Other { what: "another history of this store", .. }), "{refused}");

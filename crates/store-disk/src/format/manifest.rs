@@ -85,7 +85,14 @@ pub(crate) enum BadManifest {
 
 impl Manifest {
     pub(crate) fn new() -> Self {
-        Self { format: FORMAT, store: StoreId::new(), lineage: Lineage::new(), epoch: 0, segments: Vec::new(), backup: None }
+        Self {
+            format: FORMAT,
+            store: StoreId::new(),
+            lineage: Lineage::new(),
+            epoch: 0,
+            segments: Vec::new(),
+            backup: None,
+        }
     }
 
     pub(crate) fn load(disk: &dyn Disk) -> Result<Self, BadManifest> {

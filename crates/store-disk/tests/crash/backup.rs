@@ -5,9 +5,7 @@ use std::sync::Arc;
 use mainspring_event::StoredEvent;
 use mainspring_sim::{Fault, Operation, Seed, SimDisk, Unsynced};
 use mainspring_store::{Append, EventStore};
-use mainspring_store_disk::{
-    BackupError, BackupReport, Disk, DiskStore, OpenError, restore_backup_on, verify_on,
-};
+use mainspring_store_disk::{BackupError, BackupReport, Disk, DiskStore, OpenError, restore_backup_on, verify_on};
 
 use crate::kit::{all, block_on, clock, event, replayable};
 
@@ -168,7 +166,9 @@ fn a_backup_never_holds_what_a_crash_of_the_store_takes_away() {
                 let left = disk.crash(unsynced);
                 let (Ok(store), Ok(_)) = (writing(&left), read_only(&target)) else { continue };
                 let target = target.if_crashed(Unsynced::Kept);
-                store.backup_on(Arc::new(target.clone())).unwrap_or_else(|error| panic!("stopped at {stop}: {error:?}"));
+                store
+                    .backup_on(Arc::new(target.clone()))
+                    .unwrap_or_else(|error| panic!("stopped at {stop}: {error:?}"));
                 assert_eq!(held(&target).await, all(&store).await, "stopped at {stop}");
             }
             stop += 1;
@@ -255,11 +255,13 @@ fn what_happens_meanwhile_does_no_harm() {
         let mut seed = Seed::new(77);
         let appends: Vec<_> = (0..40).map(|_| Append::new([event(&mut seed, "d-1", 200)])).collect();
         original.disk.meanwhile(Operation::Open, "00000001.log", move || {
-            std::thread::spawn(move || block_on(async {
-                for append in appends {
-                    store.append(append).await.unwrap();
-                }
-            }))
+            std::thread::spawn(move || {
+                block_on(async {
+                    for append in appends {
+                        store.append(append).await.unwrap();
+                    }
+                })
+            })
             .join()
             .unwrap();
         });
