@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use mainspring_event::StoredEvent;
 use mainspring_sim::{Fault, Operation, Seed, SimDisk, Unsynced};
-use mainspring_store::{Append, EventStore};
+use mainspring_store::{Append, AppendError, EventStore};
 use mainspring_store_disk::{BackupError, BackupReport, Disk, DiskStore, OpenError, restore_backup_on, verify_on};
 
 use crate::kit::{all, block_on, clock, event, replayable};
@@ -177,6 +177,25 @@ fn a_backup_never_holds_what_a_crash_of_the_store_takes_away() {
     });
 }
 
+#[test]
+fn what_was_written_and_never_synced_is_not_backed_up() {
+    block_on(async {
+        let mut original = Original::with(20).await;
+        let expected = original.events().await;
+        let active = original.disk.list().unwrap().into_iter().filter(|name| name.ends_with(".log")).max().unwrap();
+        original.disk.inject(Fault::on(Operation::Sync).of(active));
+        let lost = original.store.append(Append::new([event(&mut original.seed, "a-1", 200)])).await;
+        assert!(matches!(lost, Err(AppendError::Unknown(_))), "{lost:?}");
+        let target = SimDisk::new(3);
+        assert_eq!(original.backup(&target).unwrap().position.0, 20);
+        assert_eq!(held(&target).await, expected);
+        let left = original.disk.crash(Unsynced::Dropped);
+        let store = writing(&left).unwrap();
+        store.backup_on(Arc::new(target.clone())).unwrap();
+        assert!(held(&target).await == all(&store).await, "the disk may have kept it or not");
+    });
+}
+
 /// Lets one operation after the other fail on a disk until a backup meets no more of them.
 async fn fail(original: &Original, faulty: impl Fn(&SimDisk) -> SimDisk, fault: impl Fn(u64) -> Fault, source: bool) {
     let expected = original.events().await;
@@ -311,7 +330,8 @@ fn restoring_can_be_interrupted_anywhere() {
                 let next = store.append(Append::new([event(&mut Seed::new(9), "a-1", 10)])).await.unwrap();
                 assert_eq!(next.position.0, 51);
                 drop(store);
-                assert!(verify_on(Arc::new(left)).unwrap().is_intact());
+                let verified = verify_on(Arc::new(left)).unwrap();
+                assert_eq!((verified.findings, verified.events), (Vec::new(), 51), "stopped at {stop}");
             }
         }
         assert!(stop > 30, "only {stop} boundaries");
