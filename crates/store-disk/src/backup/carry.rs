@@ -74,28 +74,30 @@ impl<'a> Carrier<'a> {
     /// Brings a segment that will never be written again.
     fn segment(&mut self, entry: &SegmentEntry) -> Result<(), Stop> {
         let (name, length) = (entry.log(), entry.sealed.unwrap_or_default());
-        match self.have(&name, length)? {
+        let count = match self.have(&name, length)? {
             Have::Whole => {
                 // Two histories that parted differ at the end of the segment and in the head of every later one.
                 self.compare(&name, 0, SEGMENT_HEAD)?;
                 self.compare(&name, length.saturating_sub(END), length)?;
-                return Ok(self.report.kept += 1);
+                &mut self.report.kept
             }
             Have::Part(known) => {
                 self.compare(&name, 0, known.min(length))?;
-                if !self.link(&name) {
+                if self.link(&name) {
+                    &mut self.report.linked
+                } else {
                     self.extend(&name, known, length)?;
-                    return Ok(self.report.copied += 1);
+                    &mut self.report.copied
                 }
             }
+            Have::Nothing if self.link(&name) => &mut self.report.linked,
             Have::Nothing => {
-                if !self.link(&name) {
-                    self.copy(&name, length)?;
-                    return Ok(self.report.copied += 1);
-                }
+                self.copy(&name, length)?;
+                &mut self.report.copied
             }
-        }
-        Ok(self.report.linked += 1)
+        };
+        *count += 1;
+        Ok(())
     }
 
     /// Brings the segment that is still written. It is never shared with the source.

@@ -199,7 +199,6 @@ fn what_was_written_and_never_synced_is_not_backed_up() {
 /// Lets one operation after the other fail on a disk until a backup meets no more of them.
 async fn fail(original: &Original, faulty: impl Fn(&SimDisk) -> SimDisk, fault: impl Fn(u64) -> Fault, source: bool) {
     let expected = original.events().await;
-    let mut failures = 0;
     for after in 0.. {
         let target = SimDisk::new(3);
         let faulty = faulty(&target);
@@ -207,7 +206,7 @@ async fn fail(original: &Original, faulty: impl Fn(&SimDisk) -> SimDisk, fault: 
         let taken = original.backup(&target);
         faulty.heal();
         match taken {
-            Ok(_) if failures == 0 => panic!("nothing failed"),
+            Ok(_) if after == 0 => panic!("nothing failed"),
             Ok(_) => break,
             Err(BackupError::Source(_)) if source => {}
             Err(BackupError::Target(_)) if !source => {}
@@ -215,7 +214,6 @@ async fn fail(original: &Original, faulty: impl Fn(&SimDisk) -> SimDisk, fault: 
             Err(BackupError::Open(OpenError::Io(_))) if source => {}
             Err(error) => panic!("after {after}: {error:?}"),
         }
-        failures += 1;
         original.backup(&target).unwrap_or_else(|error| panic!("after {after}: {error:?}"));
         assert_eq!(held(&target).await, expected, "after {after}");
     }
