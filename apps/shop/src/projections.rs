@@ -121,7 +121,8 @@ async fn run_to<P: Projection>(
                 None => progress(at.0, head.0),
                 Some(building) => progress(building.at.0, head.0),
             }
-            if let Some(failure) = building.and_then(|Building { failure, .. }| failure).or(failure) {
+            // What readers see may be of no use any more, of a store that was restored say. That is why it is replaced.
+            if let Some(failure) = building.map_or(failure, |Building { failure, .. }| failure) {
                 bail!("it cannot go on: {}", failure.error);
             }
             // The runner has ended; it says why itself.

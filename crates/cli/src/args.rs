@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{append, completions, demo, events, export, import, projections, state, streams};
+use crate::{append, backup, completions, demo, events, export, import, projections, reindex, restore, state, streams};
 
 /// Shown below the help, because scripts depend on it.
 const AFTER_HELP: &str = "\
@@ -15,7 +15,7 @@ Exit codes:
   1  failed; for append and import also that a part of the input was refused
   2  wrong usage
   3  conflict: a stream is not where it was expected to be
-  4  damage found in the files of the store";
+  4  damage found in the files of the store, or of the backup that was to be restored";
 
 /// Events in and out of an event store on disk.
 #[derive(Parser)]
@@ -50,8 +50,14 @@ pub(crate) enum Command {
     Streams(streams::Args),
     /// Show what the store holds and how much room it takes.
     Stats,
-    /// Check every byte of the store, changing nothing.
+    /// Check every byte of the store or of a backup, changing nothing: what is damaged, what is lost, what to do.
     Verify,
+    /// Copy the store into another directory while it is in use, or bring such a copy up to date.
+    Backup(backup::Args),
+    /// Make a store of a backup. It is a new lineage: readers of the old one do not go on in it.
+    Restore(restore::Args),
+    /// Build missing or damaged indexes again from the log. Nobody may write to the store meanwhile.
+    Reindex(reindex::Args),
     /// Write all events as CloudEvents in JSON, one a line.
     Export(export::Args),
     /// Take over events that `export` wrote.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use mainspring::{
-    disk::OpenError,
+    disk::{BackupError, OpenError},
     store::{AppendError, ReadError},
 };
 
@@ -35,7 +35,12 @@ impl Exit {
         if let Some(AppendError::Conflict(_)) = cause.downcast_ref() {
             return Some(Self::Conflict);
         }
-        if let Some(OpenError::Damaged(_) | OpenError::ManifestMissing { .. }) = cause.downcast_ref() {
+        let opening = match cause.downcast_ref() {
+            Some(BackupError::BadBackup(_)) => return Some(Self::Damage),
+            Some(BackupError::Open(error)) => Some(error),
+            _ => cause.downcast_ref(),
+        };
+        if let Some(OpenError::Damaged(_) | OpenError::ManifestMissing { .. }) = opening {
             return Some(Self::Damage);
         }
         matches!(cause.downcast_ref(), Some(ReadError::Damaged(_))).then_some(Self::Damage)
@@ -70,6 +75,8 @@ mod tests {
         check(ReadError::Failed("busy".into()), Exit::Failed);
         check(OpenError::ManifestMissing { directory: "d".into() }, Exit::Damage);
         check(OpenError::Missing { directory: "d".into() }, Exit::Failed);
+        check(BackupError::from(OpenError::ManifestMissing { directory: "d".into() }), Exit::Damage);
+        check(BackupError::NotABackup { directory: "d".into() }, Exit::Failed);
         // A pipe that breaks elsewhere is a failure like any other.
         check(io::Error::from(io::ErrorKind::BrokenPipe), Exit::Failed);
     }

@@ -5,6 +5,7 @@
 mod append;
 mod appender;
 mod args;
+mod backup;
 mod bar;
 mod completions;
 mod demo;
@@ -19,6 +20,8 @@ mod notices;
 mod open;
 mod output;
 mod projections;
+mod reindex;
+mod restore;
 mod state;
 mod stats;
 mod streams;
@@ -61,6 +64,9 @@ fn run(Args { global, command }: Args) -> anyhow::Result<Exit> {
         Command::Streams(args) => streams::run(&global.data, args, &mut output),
         Command::Stats => runtime.block_on(stats::run(&global.data, &mut output)),
         Command::Verify => verify::run(&global.data, &mut output),
+        Command::Backup(args) => backup::run(&global.data, &args, &mut output),
+        Command::Restore(args) => restore::run(&global.data, &args, &mut output),
+        Command::Reindex(args) => reindex::run(&global.data, &args, &mut output),
         Command::Export(args) => runtime.block_on(export::run(&global.data, args, &mut output)),
         Command::Import(args) => runtime.block_on(import::run(&global.data, args, &mut output)),
         Command::State(args) => runtime.block_on(state::run(&global.data, args, &mut output)),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use mainspring::{
-    disk::{SegmentStats, Stats},
+    disk::{CategoryStats, SegmentStats, Stats, TypeStats},
     store::{EventStore as _, Info},
 };
 use serde::Serialize;
@@ -28,6 +28,7 @@ struct Report<'a> {
     streams: u64,
     internal_streams: u64,
     log_bytes: u64,
+    index_bytes: u64,
     bytes_per_event: f64,
     segments: Vec<Segment>,
     categories: Vec<Category<'a>>,
@@ -39,6 +40,7 @@ struct Segment {
     number: u32,
     events: u64,
     bytes: u64,
+    index_bytes: u64,
     sealed: bool,
 }
 
@@ -47,12 +49,16 @@ struct Category<'a> {
     name: &'a str,
     streams: u64,
     events: u64,
+    bytes: u64,
+    bytes_per_event: f64,
 }
 
 #[derive(Serialize)]
 struct Type<'a> {
     name: &'a str,
     events: u64,
+    bytes: u64,
+    bytes_per_event: f64,
 }
 
 pub(crate) async fn run(directory: &Path, output: &mut Output) -> anyhow::Result<Exit> {
@@ -71,13 +77,17 @@ pub(crate) async fn run(directory: &Path, output: &mut Output) -> anyhow::Result
 fn report<'a>(info: &Info, stats: &'a Stats) -> Report<'a> {
     let internal = || stats.categories.iter().filter(|category| category.name.starts_with('$'));
     let segment = |segment: &SegmentStats| {
-        let SegmentStats { number, events, bytes, sealed } = *segment;
-        Segment { number, events, bytes, sealed }
+        let SegmentStats { number, events, bytes, index_bytes, sealed } = *segment;
+        Segment { number, events, bytes, index_bytes, sealed }
     };
-    let categories = stats.categories.iter();
-    let types = stats.types.iter();
-    #[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
-    let bytes_per_event = if stats.events == 0 { 0.0 } else { stats.log_bytes as f64 / stats.events as f64 };
+    let category = |one: &'a CategoryStats| {
+        let CategoryStats { ref name, streams, events, bytes } = *one;
+        Category { name, streams, events, bytes, bytes_per_event: each(bytes, events) }
+    };
+    let event_type = |one: &'a TypeStats| {
+        let TypeStats { ref name, events, bytes } = *one;
+        Type { name, events, bytes, bytes_per_event: each(bytes, events) }
+    };
     Report {
         store: info.store.to_string(),
         lineage: info.lineage.to_string(),
@@ -88,11 +98,18 @@ fn report<'a>(info: &Info, stats: &'a Stats) -> Report<'a> {
         streams: stats.streams,
         internal_streams: internal().map(|category| category.streams).sum(),
         log_bytes: stats.log_bytes,
-        bytes_per_event: (bytes_per_event * 10.0).round() / 10.0,
+        index_bytes: stats.index_bytes,
+        bytes_per_event: each(stats.log_bytes, stats.events),
         segments: stats.segments.iter().map(segment).collect(),
-        categories: categories.map(|c| Category { name: &c.name, streams: c.streams, events: c.events }).collect(),
-        types: types.map(|one| Type { name: &one.name, events: one.events }).collect(),
+        categories: stats.categories.iter().map(category).collect(),
+        types: stats.types.iter().map(event_type).collect(),
     }
+}
+
+/// Bytes for each event, with one decimal.
+#[expect(clippy::cast_precision_loss, reason = "one decimal is shown")]
+fn each(bytes: u64, events: u64) -> f64 {
+    if events == 0 { 0.0 } else { (bytes as f64 / events as f64 * 10.0).round() / 10.0 }
 }
 
 fn describe(report: &Report<'_>, output: &mut Output) -> Result<(), OutputError> {
@@ -112,28 +129,49 @@ fn describe(report: &Report<'_>, output: &mut Output) -> Result<(), OutputError>
         ("Streams", with_internal(report.streams, report.internal_streams)),
         ("Positions", positions),
         ("Log", format!("{} in {segments}", units::bytes(report.log_bytes))),
+        ("Indexes", units::bytes(report.index_bytes)),
         ("Per event", format!("{:.1} bytes", report.bytes_per_event)),
     ];
     for (name, value) in facts {
         output.line(&format!("{name:<9}  {value}"))?;
     }
+    let size = |bytes, each: f64| [units::bytes(bytes), format!("{each:.1}")];
     table(
         output,
-        [Column::Left("CATEGORY"), Column::Right("STREAMS"), Column::Right("EVENTS")],
-        report.categories.iter().map(|c| [c.name.to_owned(), units::number(c.streams), units::number(c.events)]),
+        [
+            Column::Left("CATEGORY"),
+            Column::Right("STREAMS"),
+            Column::Right("EVENTS"),
+            Column::Right("SIZE"),
+            Column::Right("BYTES/EVENT"),
+        ],
+        report.categories.iter().map(|one| {
+            let [bytes, each] = size(one.bytes, one.bytes_per_event);
+            [one.name.to_owned(), units::number(one.streams), units::number(one.events), bytes, each]
+        }),
     )?;
     table(
         output,
-        [Column::Left("TYPE"), Column::Right("EVENTS")],
-        report.types.iter().map(|one| [one.name.to_owned(), units::number(one.events)]),
+        [Column::Left("TYPE"), Column::Right("EVENTS"), Column::Right("SIZE"), Column::Right("BYTES/EVENT")],
+        report.types.iter().map(|one| {
+            let [bytes, each] = size(one.bytes, one.bytes_per_event);
+            [one.name.to_owned(), units::number(one.events), bytes, each]
+        }),
     )?;
     table(
         output,
-        [Column::Right("SEGMENT"), Column::Right("EVENTS"), Column::Right("SIZE"), Column::Left("STATE")],
+        [
+            Column::Right("SEGMENT"),
+            Column::Right("EVENTS"),
+            Column::Right("SIZE"),
+            Column::Right("INDEX"),
+            Column::Left("STATE"),
+        ],
         report.segments.iter().map(|segment| {
             let state = if segment.sealed { "sealed" } else { "active" };
-            let Segment { number, events, bytes, .. } = *segment;
-            [number.to_string(), units::number(events), units::bytes(bytes), state.to_owned()]
+            let Segment { number, events, bytes, index_bytes, .. } = *segment;
+            let index = if index_bytes == 0 { "-".to_owned() } else { units::bytes(index_bytes) };
+            [number.to_string(), units::number(events), units::bytes(bytes), index, state.to_owned()]
         }),
     )
 }

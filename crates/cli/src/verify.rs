@@ -1,8 +1,8 @@
-//! The check of every byte, and what to do about what it finds.
+//! The check of every byte: what was found, what is lost by it, and what to do.
 
 use std::path::Path;
 
-use mainspring::disk::{Damage, OpenError, Verification};
+use mainspring::disk::{Finding, Lost, Verification};
 use serde::Serialize;
 
 use crate::{exit::Exit, open, output::Output, units};
@@ -17,28 +17,31 @@ struct Report<'a> {
     indexes: usize,
     bytes: u64,
     torn_bytes: u64,
-    stale_indexes: &'a [String],
-    damages: Vec<Place<'a>>,
+    findings: Vec<Found<'a>>,
 }
 
-/// Where something is not as it was written.
+/// One thing that was found.
 #[derive(Serialize)]
-struct Place<'a> {
+struct Found<'a> {
+    kind: &'static str,
+    damage: bool,
     file: &'a str,
     offset: u64,
     what: &'a str,
+    /// `null` where no event is lost.
+    lost: Option<Positions>,
+    advice: &'static str,
+}
+
+#[derive(Serialize)]
+struct Positions {
+    from: u64,
+    /// `null` where nothing says how many there were.
+    to: Option<u64>,
 }
 
 pub(crate) fn run(directory: &Path, output: &mut Output) -> anyhow::Result<Exit> {
-    let found = match mainspring::disk::verify(directory) {
-        // A damaged manifest is a finding like any other; it only hides the rest.
-        Err(OpenError::Damaged(damage)) => {
-            let mut found = Verification::default();
-            found.damages.push(damage);
-            found
-        }
-        found => found.map_err(|error| open::explained(directory, error))?,
-    };
+    let found = mainspring::disk::verify(directory).map_err(|error| open::explained(directory, error))?;
     if output.is_json() {
         output.json(&report(&found))?;
     } else {
@@ -56,13 +59,20 @@ fn report(found: &Verification) -> Report<'_> {
         indexes: found.indexes,
         bytes: found.bytes,
         torn_bytes: found.torn_bytes,
-        stale_indexes: &found.stale_indexes,
-        damages: found.damages.iter().map(place).collect(),
+        findings: found.findings.iter().map(one).collect(),
     }
 }
 
-fn place(Damage { file, offset, what }: &Damage) -> Place<'_> {
-    Place { file, offset: *offset, what }
+fn one(finding: &Finding) -> Found<'_> {
+    Found {
+        kind: finding.kind.as_str(),
+        damage: finding.kind.is_damage(),
+        file: &finding.file,
+        offset: finding.offset,
+        what: &finding.what,
+        lost: finding.lost.map(|Lost { from, to, .. }| Positions { from: from.0, to: to.map(|to| to.0) }),
+        advice: finding.advice(),
+    }
 }
 
 fn describe(directory: &Path, found: &Verification, output: &mut Output) -> anyhow::Result<()> {
@@ -75,23 +85,17 @@ fn describe(directory: &Path, found: &Verification, output: &mut Output) -> anyh
     ];
     let read = units::bytes(found.bytes);
     output.line(&format!("{}: {}; {read} read", directory.display(), checked.join(", ")))?;
-    if found.torn_bytes > 0 {
-        let torn = units::count(found.torn_bytes, "byte");
-        output.line(&format!("{torn} at the end were never acknowledged; the next writer cuts them off"))?;
-    }
-    for index in &found.stale_indexes {
-        output.line(&format!("{index} is missing; the next writer builds it again"))?;
-    }
-    for Damage { file, offset, what } in &found.damages {
-        output.line(&format!("{} {file} at offset {offset}: {what}", style.bad("damaged:")))?;
+    for finding in &found.findings {
+        let what = if finding.kind.is_damage() { style.bad("damaged:") } else { style.doubtful("found:") };
+        let lost = finding.lost.map_or_else(|| "no event".to_owned(), |lost| lost.to_string());
+        output.line(&format!("{what} {finding}"))?;
+        output.line(&format!("  lost: {lost}"))?;
+        output.line(&format!("  do:   {}.", finding.advice()))?;
     }
     if found.is_intact() {
         output.line(&style.good("intact"))?;
     } else {
-        let damages = units::count(found.damages.len() as u64, "damage");
-        output.line(&format!(
-            "{damages} found. Keep the directory as it is, copy it before you try anything, and restore from a backup."
-        ))?;
+        output.line(&format!("{} found", units::count(found.damages().count() as u64, "damage")))?;
     }
     Ok(())
 }

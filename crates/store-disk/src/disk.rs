@@ -5,10 +5,16 @@
 
 mod os;
 
-use std::{any::Any, io, sync::Arc};
+use std::{
+    any::Any,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 
+pub(crate) use os::LOCK;
 pub use os::OsDisk;
 
 /// A directory of files without sub-directories.
@@ -64,6 +70,20 @@ pub trait Disk: Send + Sync + 'static {
     /// # Errors
     /// What the machine says.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Where the operating system finds a file; `None` where it knows nothing of these files.
+    fn place_of(&self, _name: &str) -> Option<PathBuf> {
+        None
+    }
+
+    /// Gives the file at `original`, which will never be written again, a second name in this directory. Nothing is
+    /// copied. Durable only after [`Disk::sync_entries`].
+    ///
+    /// # Errors
+    /// What the machine says; also where one file cannot have two names, or not in these two places.
+    fn link(&self, _original: &Path, _name: &str) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Makes creations, renames and removals durable.
     ///

@@ -28,6 +28,24 @@ pub enum OpenError {
         /// Who, as far as it is known.
         holder: String,
     },
+    /// It holds a backup, which is only read and restored.
+    #[error(
+        "{directory} holds a backup, which is not written. Restore it into another directory with `mainspring restore` and \
+         open that, or open this one read-only"
+    )]
+    Backup {
+        /// Which directory.
+        directory: String,
+    },
+    /// It holds a backup or a restored store that was never completed.
+    #[error(
+        "{directory} holds the beginning of a backup, or of a store that was being restored. Run the same `mainspring \
+         backup` or `mainspring restore` again to complete it, or remove the directory"
+    )]
+    Unfinished {
+        /// Which directory.
+        directory: String,
+    },
     /// A newer version of this program wrote it.
     #[error(
         "{file} has format {found}, this program understands up to {supported}. Use a newer version of the program"

@@ -6,6 +6,7 @@
 //!
 //! It is not a replicated store: for several machines use PostgreSQL.
 
+mod backup;
 mod commit;
 mod core;
 mod damage;
@@ -20,6 +21,7 @@ mod prepare;
 mod queue;
 mod reading;
 mod records;
+mod reindex;
 mod rules;
 mod scan;
 mod segment;
@@ -29,9 +31,11 @@ mod store;
 mod tail;
 mod verify;
 
+pub use backup::{BackupError, BackupReport, Restored, restore_backup, restore_backup_on};
 pub use damage::Damage;
 pub use disk::{Access, Disk, DiskFile, LockError, OsDisk};
 pub use error::OpenError;
+pub use reindex::{Reindexed, Which, reindex, reindex_on};
 pub use stats::{CategoryStats, SegmentStats, Stats, StreamStats, TypeStats};
 pub use store::{DiskStore, Options};
-pub use verify::{Verification, verify, verify_on};
+pub use verify::{Finding, FindingKind, Lost, Verification, verify, verify_on};

@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use mainspring_event::Position;
 use mainspring_store::Clock;
 
@@ -45,6 +46,8 @@ pub(crate) enum Tail {
     Whole,
     /// Another process writes: frames count as far as it has synced.
     Synced,
+    /// It is a backup: nobody writes, and its manifest says where it ends.
+    Backup,
 }
 
 /// A log that was read to its end.
@@ -91,6 +94,9 @@ pub(crate) fn for_writing(
         Err(OpenError::Missing { .. }) => create(&*disk)?,
         manifest => manifest?,
     };
+    if manifest.backup.is_some() {
+        return Err(OpenError::Backup { directory: disk.describe("") });
+    }
     let synced = read_watermark(&*disk);
     let Opened { core, mut manifest, active, recorded } =
         open(disk.clone(), clock, manifest, synced, Tail::Recover { segment_bytes })?;
@@ -119,10 +125,22 @@ pub(crate) fn for_reading(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<
     // Before the manifest, which the writer may replace meanwhile: the mark must not lie beyond what that names.
     let synced = read_watermark(&*disk);
     let manifest = load_manifest(&*disk)?;
+    let tail = if manifest.backup.is_some() { Tail::Backup } else { tail };
     open(disk, clock, manifest, synced, tail)
 }
 
+/// The manifest of a store, or of a backup that is complete.
 pub(crate) fn load_manifest(disk: &dyn Disk) -> Result<Manifest, OpenError> {
+    let manifest = load_any_manifest(disk)?;
+    match (manifest.segments.is_empty(), &manifest.backup) {
+        (false, _) => Ok(manifest),
+        (true, Some(_)) => Err(OpenError::Unfinished { directory: disk.describe("") }),
+        (true, None) => Err(damaged(&disk.describe(MANIFEST), 0, "it names no segment").into()),
+    }
+}
+
+/// The manifest, even of a backup that was never completed.
+pub(crate) fn load_any_manifest(disk: &dyn Disk) -> Result<Manifest, OpenError> {
     Manifest::load(disk).or_else(|bad| {
         Err(match bad {
             BadManifest::Missing => {
@@ -183,10 +201,7 @@ fn open(
     ));
     let mut recorded = i64::MIN;
     let mut rules = Rules::default();
-    let Some((active, sealed)) = manifest.segments.split_last() else {
-        let what = "it names no segment".to_owned();
-        return Err(Damage { file: disk.describe(MANIFEST), offset: 0, what }.into());
-    };
+    let (active, sealed) = manifest.segments.split_last().expect("a manifest that was loaded names a segment");
     for entry in sealed {
         let segment = open_sealed(&core, entry, &mut rules)?;
         core.change_view(|segments| segments.push(Arc::new(segment)));
@@ -255,8 +270,8 @@ fn damaged(file: &str, offset: u64, what: &str) -> Damage {
     Damage { file: file.to_owned(), offset, what: what.to_owned() }
 }
 
-/// A sealed segment, with the index from its file or, where that is missing or bad, built again from the log.
-fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<Segment, OpenError> {
+/// The log of a sealed segment.
+fn open_sealed_log(core: &Core, entry: &SegmentEntry) -> Result<(SegmentHead, SegmentPlace, Bytes), OpenError> {
     let name = log_name(entry.number);
     let file = open_log(core, entry, Access::Read)?;
     let length = entry.sealed.unwrap_or_default();
@@ -265,8 +280,13 @@ fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<S
         return Err(damaged(&core.disk.describe(&name), file.size()?, &what).into());
     }
     let (head, place) = read_head(core, entry, &file)?;
-    let log = file.map(length)?;
-    let index = match open_index(&*core.disk, core, entry.number, length) {
+    Ok((head, place, file.map(length)?))
+}
+
+/// A sealed segment, with the index from its file or, where that is missing or bad, built again from the log.
+fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<Segment, OpenError> {
+    let (head, place, log) = open_sealed_log(core, entry)?;
+    let index = match open_index(&*core.disk, core, entry.number, log.len() as u64) {
         Ok(Ok(index)) => {
             let changes = index.verify().and_then(|()| index.changes());
             changes.map(|changes| (index, changes)).map_err(|bad| bad.to_string())
@@ -281,16 +301,28 @@ fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<S
         }
         Err(reason) => {
             tracing::info!(%reason, index = %core.disk.describe(&index_name(entry.number)), "building an index again");
-            let from =
-                Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-            let Scanned { index, continuation, .. } = scan(core, &place, &log[SEGMENT_HEAD as usize..], from)?;
-            if continuation.offset != length {
-                return Err(damaged(&place.file_name, continuation.offset, "a frame cannot be read").into());
-            }
+            let index = index_log(core, &place, &head, &log)?;
             index.changes().iter().for_each(|change| rules.apply(change));
             Ok(Segment::sealed_in_memory(place, log, index))
         }
     }
+}
+
+/// A sealed segment, its index built again from the log whether there is one or not.
+pub(crate) fn index_again(core: &Core, entry: &SegmentEntry) -> Result<Segment, OpenError> {
+    let (head, place, log) = open_sealed_log(core, entry)?;
+    let index = index_log(core, &place, &head, &log)?;
+    Ok(Segment::sealed_in_memory(place, log, index))
+}
+
+/// The index of a whole sealed segment, from its log.
+fn index_log(core: &Core, place: &SegmentPlace, head: &SegmentHead, log: &[u8]) -> Result<MemoryIndex, Damage> {
+    let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
+    let Scanned { index, continuation, .. } = scan(core, place, &log[SEGMENT_HEAD as usize..], from)?;
+    if continuation.offset != log.len() as u64 {
+        return Err(damaged(&place.file_name, continuation.offset, "a frame cannot be read"));
+    }
+    Ok(index)
 }
 
 /// What the whole frames at the beginning of some bytes say.
@@ -332,11 +364,19 @@ fn open_active(
         // What is whole in the file may not be on the disk yet; it must be before anyone sees it.
         Tail::Whole => file.sync()?,
         Tail::Synced => length = length.min(synced.saturating_sub(entry.base).max(SEGMENT_HEAD)),
+        Tail::Backup => {
+            let copied = entry.sealed.unwrap_or_default().max(SEGMENT_HEAD);
+            if length < copied {
+                let what = format!("the file has {length} bytes, the manifest says {copied}");
+                return Err(damaged(&place.file_name, length, &what).into());
+            }
+            length = copied;
+        }
     }
     let length = usize::try_from(length).map_err(io::Error::other)?;
     let mut image = match tail {
         Tail::Recover { segment_bytes } => ImageWriter::new(image_bytes(segment_bytes.max(length as u64))?)?,
-        Tail::Whole | Tail::Synced => ImageWriter::new(length)?,
+        _ => ImageWriter::new(length)?,
     };
     file.read_exact_into(0, image.write(0..length))?;
     let frames = image.read(SEGMENT_HEAD as usize..length);
@@ -347,6 +387,10 @@ fn open_active(
     let known = Scanner::new(behind, place.base, continuation, core.store).synced_behind().max(synced);
     if known > place.base + continuation.offset {
         let what = "a frame cannot be read, but it had been synced: this is damage, not a torn end";
+        return Err(damaged(&place.file_name, continuation.offset, what).into());
+    }
+    if tail == Tail::Backup && !behind.is_empty() {
+        let what = "a frame of the backup cannot be read";
         return Err(damaged(&place.file_name, continuation.offset, what).into());
     }
     index.changes().iter().for_each(|change| rules.apply(change));
@@ -382,7 +426,7 @@ pub(crate) fn read_watermark(disk: &dyn Disk) -> u64 {
 }
 
 /// Removes files that a crash left behind: segments and indexes that the manifest does not name.
-fn remove_garbage(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
+pub(crate) fn remove_garbage(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
     let live = |name: &str| {
         manifest.segments.iter().any(|entry| name == log_name(entry.number) || name == index_name(entry.number))
     };

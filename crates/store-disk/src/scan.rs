@@ -93,12 +93,26 @@ impl<'a> Scanner<'a> {
 
     /// The highest log position that a frame behind the last verified one says was synced; 0 where there is none.
     pub(crate) fn synced_behind(&self) -> u64 {
-        let heads = (self.at..self.bytes.len()).step_by(ALIGN).filter_map(|at| {
+        self.heads(self.at).map(|(_, head)| head.synced).max().unwrap_or(0)
+    }
+
+    /// Passes what cannot be read and goes on with the next header that can; false where there is none.
+    ///
+    /// Only for those who look for damage: nobody vouches for what lies between.
+    pub(crate) fn skip(&mut self) -> bool {
+        let behind = self.heads(self.at + ALIGN).find(|(_, head)| head.first_position >= self.next_position);
+        let Some((at, head)) = behind else { return false };
+        (self.at, self.previous, self.next_position) = (at, head.previous, head.first_position);
+        true
+    }
+
+    /// Headers of frames that stand where they say, with their places, from one place on.
+    fn heads(&self, from: usize) -> impl Iterator<Item = (usize, FrameHead)> {
+        (from..self.bytes.len()).step_by(ALIGN).filter_map(|at| {
             let (head, _) = FrameHead::decode(&self.bytes[at..])?;
             let here = head.lsn == self.base + self.offset + at as u64 && head.store == self.store;
-            here.then_some(head.synced)
-        });
-        heads.max().unwrap_or(0)
+            here.then_some((at, head))
+        })
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a store holds, by its indexes: for operators, not for hot paths.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, io};
 
 use mainspring_event::{Position, StreamName, Version};
 use mainspring_store::ReadError;
 
 use crate::{
-    format::frame::Kind,
+    disk::Access,
+    format::{frame::Kind, segment::index_name},
     index::List,
     segment::{Segment, SegmentError},
     store::DiskStore,
@@ -24,6 +25,8 @@ pub struct Stats {
     pub head: Position,
     /// Bytes of the log that are in use.
     pub log_bytes: u64,
+    /// Bytes of the index files; the last segment has none yet.
+    pub index_bytes: u64,
     /// Its segments in order.
     pub segments: Vec<SegmentStats>,
     /// Its categories by name.
@@ -41,6 +44,8 @@ pub struct SegmentStats {
     pub events: u64,
     /// How many bytes of it are in use.
     pub bytes: u64,
+    /// How many bytes its index files have.
+    pub index_bytes: u64,
     /// Whether it is full and will not be written again.
     pub sealed: bool,
 }
@@ -54,6 +59,11 @@ pub struct CategoryStats {
     pub streams: u64,
     /// How many events they hold.
     pub events: u64,
+    /// How many bytes of the log those take.
+    ///
+    /// An event counts with what stands between it and the next one, which is the beginning of the next commit where it is
+    /// the last of its own.
+    pub bytes: u64,
 }
 
 /// The events of one type.
@@ -63,6 +73,8 @@ pub struct TypeStats {
     pub name: String,
     /// How many events there are of it.
     pub events: u64,
+    /// How many bytes of the log those take; counted as for [`CategoryStats::bytes`].
+    pub bytes: u64,
 }
 
 /// One stream.
@@ -85,30 +97,36 @@ impl DiskStore {
     /// [`ReadError`] when an index cannot be read.
     pub fn stats(&self) -> Result<Stats, ReadError> {
         self.refresh()?;
-        let mut stats = Stats { head: self.core.durable(), ..Stats::default() };
-        let (mut types, mut categories) = (BTreeMap::<String, u64>::new(), BTreeMap::<String, (u64, u64)>::new());
-        for segment in self.core.view().iter() {
-            let counted = self.count(segment)?;
+        let (view, durable) = self.core.snapshot();
+        let mut stats = Stats { head: durable, ..Stats::default() };
+        let (mut types, mut categories) = (BTreeMap::<String, Sum>::new(), BTreeMap::<String, Sum>::new());
+        for segment in view.iter() {
+            let counted = count(segment, durable)?;
+            let index_bytes = self.index_bytes(segment)?;
             stats.events += counted.events;
             stats.log_bytes += segment.end();
-            for (name, events) in counted.types {
-                *types.entry(name).or_default() += events;
-            }
+            stats.index_bytes += index_bytes;
+            counted.types.into_iter().for_each(|(name, sum)| types.entry(name).or_default().add(sum));
+            counted.categories.into_iter().for_each(|(name, sum)| categories.entry(name).or_default().add(sum));
             stats.segments.push(SegmentStats {
                 number: segment.number,
                 events: counted.events,
                 bytes: segment.end(),
+                index_bytes,
                 sealed: segment.is_sealed(),
             });
         }
+        let mut streams = BTreeMap::<String, u64>::new();
         for stream in self.streams()? {
-            let (streams, events) = categories.entry(stream.name.category().to_owned()).or_default();
-            *streams += 1;
-            *events += stream.events;
+            *streams.entry(stream.name.category().to_owned()).or_default() += 1;
             stats.streams += 1;
         }
-        stats.types = types.into_iter().map(|(name, events)| TypeStats { name, events }).collect();
-        let category = |(name, (streams, events))| CategoryStats { name, streams, events };
+        stats.types =
+            types.into_iter().map(|(name, Sum { events, bytes })| TypeStats { name, events, bytes }).collect();
+        let category = |(name, Sum { events, bytes }): (String, Sum)| {
+            let streams = streams.get(&name).copied().unwrap_or_default();
+            CategoryStats { name, streams, events, bytes }
+        };
         stats.categories = categories.into_iter().map(category).collect();
         Ok(stats)
     }
@@ -154,23 +172,57 @@ impl DiskStore {
         Ok(all)
     }
 
-    fn count(&self, segment: &Segment) -> Result<Counted, SegmentError> {
-        let durable = self.core.durable().0;
-        let names = segment.names();
-        Ok(segment.with_index(|index| {
-            let end = index.ordinal_after(durable);
-            let events_of = |code: u32| index.postings(List::Type(code)).below(end) as u64;
-            let types = (0..index.names_of(Kind::Type))
-                .map(|code| (names.name(Kind::Type, code).to_owned(), events_of(code)))
-                .filter(|(_, events)| *events > 0)
-                .collect();
-            Counted { events: u64::from(end), types }
-        })?)
+    /// The bytes of the index files of a segment, as far as they are written.
+    fn index_bytes(&self, segment: &Segment) -> Result<u64, SegmentError> {
+        let size = self.core.disk.open(&index_name(segment.number), Access::Read).and_then(|file| file.size());
+        match size {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            size => Ok(size?),
+        }
+    }
+}
+
+/// Events and the bytes that they take.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    events: u64,
+    bytes: u64,
+}
+
+impl Sum {
+    fn add(&mut self, other: Self) {
+        self.events += other.events;
+        self.bytes += other.bytes;
     }
 }
 
 /// What one segment holds.
 struct Counted {
     events: u64,
-    types: Vec<(String, u64)>,
+    types: Vec<(String, Sum)>,
+    categories: Vec<(String, Sum)>,
+}
+
+/// Counts the events of a segment by where the index says that they begin.
+fn count(segment: &Segment, durable: Position) -> Result<Counted, SegmentError> {
+    let names = segment.names();
+    let length = segment.end();
+    Ok(segment.with_index(|index| {
+        let end = index.ordinal_after(durable.0);
+        let mut types = vec![Sum::default(); index.names_of(Kind::Type) as usize];
+        let mut categories = vec![Sum::default(); index.categories() as usize];
+        for ordinal in 0..end {
+            let start = u64::from(index.offset(ordinal));
+            // The index of a growing segment may know events that are not written yet.
+            let next = if ordinal + 1 < end { u64::from(index.offset(ordinal + 1)) } else { length };
+            let sum = Sum { events: 1, bytes: next.saturating_sub(start) };
+            types[index.type_of(ordinal) as usize].add(sum);
+            categories[index.category_of(index.stream_of(ordinal)) as usize].add(sum);
+        }
+        let present = |(_, sum): &(String, Sum)| sum.events > 0;
+        let types = (0..).zip(types).map(|(code, sum)| (names.name(Kind::Type, code).to_owned(), sum));
+        let categories = (0..).zip(categories).map(|(code, sum)| (index.category_name(code).to_owned(), sum));
+        let (types, categories) = (types.filter(present).collect(), categories.filter(present).collect());
+        Counted { events: u64::from(end), types, categories }
+    })?)
 }

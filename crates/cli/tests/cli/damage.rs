@@ -28,20 +28,55 @@ fn verify_says_where_and_what_to_do() {
     let lines: Vec<_> = ran.out.lines().collect();
     assert!(lines[1].starts_with(&format!("damaged: {log} at offset ")), "{}", ran.out);
     assert!(lines[1].ends_with(": a frame cannot be read, but it had been synced"), "{}", ran.out);
-    let advice =
-        "1 damage found. Keep the directory as it is, copy it before you try anything, and restore from a backup.";
-    assert_eq!(lines[2..], [advice]);
+    let rest = [
+        "  lost: positions 1 to 2",
+        "  do:   Keep the directory as it is, copy it before you try anything, and restore a backup into another one with \
+         `mainspring restore`.",
+        "1 damage found",
+    ];
+    assert_eq!(lines[2..], rest);
 }
 
 #[test]
 fn verify_tells_programs_the_same() {
     let (place, log) = damaged();
     let ran = place.run("verify --json", "");
-    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    let mut json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!((ran.code, &json["intact"]), (Some(4), &false.into()));
-    let damage = &json["damages"][0];
-    assert_eq!(damage["file"], log);
-    assert!(damage["offset"].as_u64().unwrap() > 0 && damage["what"].as_str().unwrap().contains("synced"));
+    let finding = &mut json["findings"][0];
+    assert!(finding["offset"].take().as_u64().unwrap() > 0);
+    assert!(finding["advice"].take().as_str().unwrap().contains("mainspring restore"));
+    let expected = serde_json::json!({
+        "kind": "frame_damaged",
+        "damage": true,
+        "file": log,
+        "offset": null,
+        "what": "a frame cannot be read, but it had been synced",
+        "lost": { "from": 1, "to": 2 },
+        "advice": null,
+    });
+    assert_eq!(*finding, expected);
+}
+
+#[test]
+fn a_torn_end_is_found_and_no_damage() {
+    let place = Place::with_orders();
+    let log = place.path("mainspring-data/00000001.log");
+    let mut bytes = fs::read(&log).unwrap();
+    let length = bytes.len();
+    bytes.extend_from_slice(b"torn off");
+    fs::write(&log, bytes).unwrap();
+    let ran = place.run("verify", "");
+    let (_, found) = ran.out.split_once('\n').unwrap();
+    let expected = format!(
+        "\
+found: ./mainspring-data/00000001.log at offset {length}: 8 bytes at the end were never acknowledged
+  lost: no event
+  do:   Nothing: it was never acknowledged, and the next writer cuts it off.
+intact
+"
+    );
+    assert_eq!((ran.code, found, ran.err.as_str()), (Some(0), expected.as_str(), ""));
 }
 
 #[test]

@@ -12,7 +12,7 @@ Exit codes:
   1  failed; for append and import also that a part of the input was refused
   2  wrong usage
   3  conflict: a stream is not where it was expected to be
-  4  damage found in the files of the store
+  4  damage found in the files of the store, or of the backup that was to be restored
 ";
     assert!(help.out.ends_with(codes), "{}", help.out);
 }
@@ -39,6 +39,9 @@ fn wrong_usage_is_told_from_failure() {
         "demo --orders 0",
         "projections forget",
         "completions tcsh",
+        "backup",
+        "restore",
+        "reindex some",
     ] {
         let ran = place.run(args, "");
         assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{args}: {}", ran.err);

@@ -3,12 +3,14 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
 
 mod append;
+mod backups;
 mod damage;
 mod events;
 mod follow;
 mod help;
 mod import;
 mod kit;
+mod operations;
 mod overview;
 mod read_models;
 mod roundtrip;

@@ -14,6 +14,9 @@ fn readers_work_beside_a_writer_and_a_second_writer_is_refused() {
         let ran = place.run(args, "");
         assert_eq!(ran.code, Some(0), "{args}: {}", ran.err);
     }
+    let taken = place.run("backup elsewhere --json", "");
+    assert_eq!(taken.code, Some(0), "{}", taken.err);
+    assert!(taken.out.starts_with("{\"backup\":\"elsewhere\",\"position\":4,"), "{}", taken.out);
     let process = writer.child.id();
     let locked = format!(
         "error: process {process} writes to the event store in ./mainspring-data: stop it first, only reading works \
@@ -21,6 +24,7 @@ fn readers_work_beside_a_writer_and_a_second_writer_is_refused() {
     );
     place.check("append order-4 --type A", "", 1, "", &locked);
     place.check("import --append", "", 1, "", &locked);
+    place.check("reindex", "", 1, "", &locked);
     writer.say("{\"type\":\"OrderPaid\"}");
     assert!(writer.hear().ends_with("\"version\":2,\"position\":5}"));
     assert_eq!(writer.end().code, Some(0));

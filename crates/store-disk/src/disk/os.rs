@@ -16,7 +16,7 @@ use super::{Access, Disk, DiskFile, LockError};
 use crate::image::PAGE;
 
 /// The name of the file whose lock means "this directory has a writer".
-const LOCK: &str = "LOCK";
+pub(crate) const LOCK: &str = "LOCK";
 
 /// A directory of the file system.
 pub struct OsDisk {
@@ -29,7 +29,7 @@ impl OsDisk {
     /// # Errors
     /// What the operating system says.
     pub fn create(directory: impl AsRef<Path>) -> io::Result<Self> {
-        fs::create_dir_all(&directory)?;
+        create_durably(directory.as_ref())?;
         Ok(Self { directory: directory.as_ref().to_owned() })
     }
 
@@ -45,6 +45,18 @@ impl OsDisk {
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }
+}
+
+/// Creates a directory and those above it that are missing, so that no loss of power takes away what is synced in it.
+fn create_durably(directory: &Path) -> io::Result<()> {
+    let missing = directory.ancestors().take_while(|above| !above.as_os_str().is_empty() && !above.exists());
+    let missing: Vec<_> = missing.collect();
+    fs::create_dir_all(directory)?;
+    for created in missing {
+        let above = created.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        File::open(above)?.sync_all()?;
+    }
+    Ok(())
 }
 
 impl Disk for OsDisk {
@@ -95,6 +107,14 @@ impl Disk for OsDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         fs::remove_file(self.path(name))
+    }
+
+    fn place_of(&self, name: &str) -> Option<PathBuf> {
+        Some(self.path(name))
+    }
+
+    fn link(&self, original: &Path, name: &str) -> io::Result<()> {
+        fs::hard_link(original, self.path(name))
     }
 
     fn sync_entries(&self) -> io::Result<()> {

@@ -7,14 +7,17 @@ use std::io;
 use mainspring_store::{Lineage, StoreId};
 use serde::{Deserialize, Serialize};
 
-use super::FORMAT;
+use super::{
+    FORMAT,
+    segment::{index_name, log_name},
+};
 use crate::disk::{Access, Disk};
 
 /// The name of the file.
 pub(crate) const MANIFEST: &str = "MANIFEST";
 
 /// The name under which a new one is written before it takes the old one's place.
-const NEXT: &str = "MANIFEST.new";
+pub(crate) const NEXT: &str = "MANIFEST.new";
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Manifest {
@@ -25,6 +28,17 @@ pub(crate) struct Manifest {
     pub(crate) epoch: u32,
     /// The segments in the order of the log; the last one is being written.
     pub(crate) segments: Vec<SegmentEntry>,
+    /// What makes the directory a backup, which is read and restored but never written as a store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) backup: Option<BackupMark>,
+}
+
+/// Says that a directory is a copy. It names no segment until it is complete for the first time; all it names have a
+/// length, the last one too.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct BackupMark {
+    /// Position of the last event that was copied.
+    pub(crate) position: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +48,18 @@ pub(crate) struct SegmentEntry {
     pub(crate) base: u64,
     /// Length of the file if it is sealed; the active segment has none.
     pub(crate) sealed: Option<u64>,
+}
+
+impl SegmentEntry {
+    /// The file with its events.
+    pub(crate) fn log(&self) -> String {
+        log_name(self.number)
+    }
+
+    /// The files that are derived from that one and can be missing.
+    pub(crate) fn derived(&self) -> [String; 1] {
+        [index_name(self.number)]
+    }
 }
 
 /// A manifest that is durable and yet to take the old one's place.
@@ -59,7 +85,14 @@ pub(crate) enum BadManifest {
 
 impl Manifest {
     pub(crate) fn new() -> Self {
-        Self { format: FORMAT, store: StoreId::new(), lineage: Lineage::new(), epoch: 0, segments: Vec::new() }
+        Self {
+            format: FORMAT,
+            store: StoreId::new(),
+            lineage: Lineage::new(),
+            epoch: 0,
+            segments: Vec::new(),
+            backup: None,
+        }
     }
 
     pub(crate) fn load(disk: &dyn Disk) -> Result<Self, BadManifest> {

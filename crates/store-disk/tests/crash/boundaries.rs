@@ -113,7 +113,7 @@ impl Ordeal {
             let verified =
                 verify_on(Arc::new(disk.clone())).map_err(|error| format!("it cannot be verified: {error:?}"))?;
             if !verified.is_intact() {
-                return Err(format!("after recovery: {:?}", verified.damages));
+                return Err(format!("after recovery: {:?}", verified.findings));
             }
             let end = self.truth.workload.appends().count();
             self.truth.find(&self.reopen(&disk)?, end..=end).await?;

@@ -131,7 +131,7 @@ impl<'a> Trial<'a> {
         let disk = disk.crash(Unsynced::Dropped);
         let verified = verify_on(Arc::new(disk.clone())).map_err(|error| format!("{error:?}"))?;
         if !verified.is_intact() {
-            return Err(format!("in the end: {:?}", verified.damages));
+            return Err(format!("in the end: {:?}", verified.findings));
         }
         truth.find(&open(truth, &disk, &clock())?, count..=count).await?;
         seen.injected = disk.injected();

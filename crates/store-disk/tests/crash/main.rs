@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
 
+mod backup;
 mod boundaries;
 mod damage;
 mod failures;
+mod findings;
 mod honesty;
 mod killed;
 mod kit;
