@@ -46,11 +46,7 @@ impl Records {
     }
 
     /// Reads runs of neighbouring records of a segment that another process writes into one buffer.
-    fn copy(
-        segment: &Segment,
-        file: &dyn DiskFile,
-        ordinals: &[u32],
-    ) -> Result<(Bytes, Vec<u32>), SegmentError> {
+    fn copy(segment: &Segment, file: &dyn DiskFile, ordinals: &[u32]) -> Result<(Bytes, Vec<u32>), SegmentError> {
         let places = segment.with_unlisted_index(|index| {
             let events = index.events();
             let next = |ordinal: u32| (ordinal < events).then(|| index.offset(ordinal));

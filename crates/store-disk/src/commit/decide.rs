@@ -125,7 +125,8 @@ impl Committer {
     /// Refuses a condition over a range from which an event with tags was removed.
     fn nothing_removed(&self, after: u64, rules: &Rules) -> Result<(), AppendError> {
         for segment in self.view.iter().rev() {
-            let range = segment.with_unlisted_index(|index| index.ordinal_after(after)..index.events()).map_err(failed)?;
+            let range =
+                segment.with_unlisted_index(|index| index.ordinal_after(after)..index.events()).map_err(failed)?;
             for ordinal in range.clone().rev() {
                 let records = Records::load(segment, &[ordinal]).map_err(failed)?;
                 let tagged = !records.get(0).tags.is_empty();
@@ -152,7 +153,8 @@ impl Committer {
 /// The version a stream stands at in these segments.
 pub(super) fn head_in(segments: &[Arc<Segment>], stream: &str) -> Result<u64, Damage> {
     for segment in segments.iter().rev() {
-        let head = segment.with_unlisted_index(|index| index.find(Kind::Stream, stream).map(|code| index.head(code)))?;
+        let head =
+            segment.with_unlisted_index(|index| index.find(Kind::Stream, stream).map(|code| index.head(code)))?;
         if let Some(head) = head {
             return Ok(head);
         }

@@ -233,7 +233,9 @@ fn place(coder: &mut Coder<'_, '_>, prepared: &Prepared, frame: &Frame<'_>) -> (
         let start = tags.len();
         for (number, (tag, hash)) in event.tags.iter().zip(names.tags).enumerate() {
             let code = match like {
-                Some((like, placed)) if like.names.tags.get(number) == Some(hash) && like.event.tags[number] == *tag => {
+                Some((like, placed))
+                    if like.names.tags.get(number) == Some(hash) && like.event.tags[number] == *tag =>
+                {
                     tags[placed.tags.start + number]
                 }
                 _ => coder.code(Kind::Tag, *hash, tag.as_str()).0,

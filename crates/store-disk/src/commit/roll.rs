@@ -70,8 +70,9 @@ impl Committer {
         };
         let mut image = self.next_image()?;
         image.write(0..SEGMENT_HEAD as usize).copy_from_slice(&head.encode());
-        let begun =
-            write_image(&*file, &mut image, 0, SEGMENT_HEAD as usize).and_then(|_| file.sync()).and_then(|()| file.size());
+        let begun = write_image(&*file, &mut image, 0, SEGMENT_HEAD as usize)
+            .and_then(|_| file.sync())
+            .and_then(|()| file.size());
         let allocated = begun.map_err(|error| explain(&error))?;
         image.freeze(SEGMENT_HEAD as usize);
 

@@ -76,7 +76,8 @@ impl Committer {
         self.file.sync()?;
         self.allocated = self.end as u64;
         let bytes = self.image.read(0..self.end);
-        let head = SegmentHead::decode(bytes).map_err(|_| io::Error::other("the head of the segment cannot be read"))?;
+        let head =
+            SegmentHead::decode(bytes).map_err(|_| io::Error::other("the head of the segment cannot be read"))?;
         let from =
             Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: self.segment.first_position };
         let mut scanner = Scanner::new(&bytes[SEGMENT_HEAD as usize..], self.segment.base, from, self.core.store);

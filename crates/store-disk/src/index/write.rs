@@ -53,8 +53,7 @@ fn write_events(out: &mut Writer, index: &MemoryIndex) {
 
 fn write_postings(out: &mut Writer, index: &MemoryIndex) {
     let types = index.names.len(Kind::Type) as usize;
-    let categories: Vec<u32> =
-        index.stream_of.iter().map(|stream| index.streams[*stream as usize].category).collect();
+    let categories: Vec<u32> = index.stream_of.iter().map(|stream| index.streams[*stream as usize].category).collect();
     out.lists((Section::StreamStarts, Section::StreamPostings), &Sorted::new(&index.stream_of, index.streams.len()));
     out.lists((Section::TypeStarts, Section::TypePostings), &Sorted::new(&index.type_of, types));
     let sorted = Sorted::new(&categories, index.categories.len());

@@ -15,7 +15,7 @@ use mainspring_store::{Append, AppendError, EventStore, Query, Read, ReadError};
 use mainspring_store_disk::{DiskStore, OpenError};
 use tokio::{runtime::Runtime, time::timeout};
 
-use crate::kit::{all, block_on, clock, event, events, in_place};
+use crate::kit::{all, block_on, clock, event, events, in_place, replayable};
 
 const SEGMENT: u64 = 4096;
 
@@ -153,7 +153,8 @@ fn after_a_kill_everything_acknowledged_is_shown_and_nothing_is_changed() {
 fn open_while(operation: Operation, file: &str) {
     let runtime = Arc::new(Runtime::new().unwrap());
     let (disk, mut seed) = (SimDisk::new(4), Seed::new(4));
-    let writer = writer(&disk);
+    // Nothing of the writer's own goes on beside it: what comes next is what the reader does.
+    let writer = replayable(SEGMENT, &clock()).open_on(Arc::new(disk.clone())).unwrap();
     runtime.block_on(async {
         while disk.contents("00000002.log").is_none() {
             writer.append(some_event(&mut seed)).await.unwrap();
