@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     core::Core,
+    directory::Keeper,
     disk::DiskFile,
     format::{manifest::Manifest, segment::SEGMENT_HEAD},
     open::Guard,
@@ -277,6 +278,7 @@ impl Committer {
         {
             tracing::warn!("building an index panicked; opening builds it again");
         }
+        Keeper::stop(&self.core);
         if let Some(ahead) = self.ahead.take() {
             ahead.abandon(&*self.core.disk);
         }

@@ -6,9 +6,11 @@
 //!
 //! It is not a replicated store: for several machines use PostgreSQL.
 
+mod bell;
 mod commit;
 mod core;
 mod damage;
+mod directory;
 mod disk;
 mod error;
 mod format;
@@ -25,8 +27,10 @@ mod segment;
 mod select;
 mod stats;
 mod store;
+mod streams;
 mod tail;
 mod verify;
+mod view;
 
 pub use damage::Damage;
 pub use disk::{Access, Disk, DiskFile, LockError, OsDisk};

@@ -14,6 +14,7 @@ use crate::{
     commit::{LogEnd, open_index, write_index},
     core::{Core, about},
     damage::Damage,
+    directory::{Run, is_run_name, load_runs},
     disk::{Access, Disk, DiskFile, LockError},
     error::OpenError,
     format::{
@@ -22,9 +23,8 @@ use crate::{
         segment::{BadHead, SEGMENT_HEAD, SegmentHead, index_name, log_name},
         watermark::{self, WATERMARK, WATERMARK_LEN},
     },
-    index::MemoryIndex,
     rules::Rules,
-    scan::{Continuation, Scanner},
+    scan::{Continuation, Scanned, Scanner, index_sealed, scan},
     segment::{Segment, SegmentPlace},
 };
 
@@ -83,7 +83,7 @@ pub(crate) fn for_writing(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<
         open(disk.clone(), clock, manifest, synced, Tail::Recover)?;
     manifest.epoch += 1;
     manifest.store(&*disk)?;
-    remove_garbage(&*disk, &manifest)?;
+    remove_garbage(&core, &manifest)?;
     // It is overwritten, never emptied: another process may open the store to read at any moment.
     let watermark = match disk.open(WATERMARK, Access::Write) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => disk.create(WATERMARK)?,
@@ -154,45 +154,60 @@ fn open(
     synced: u64,
     tail: Tail,
 ) -> Result<Opened, OpenError> {
-    let core = Arc::new(Core::new(
-        disk.clone(),
-        clock,
-        (manifest.store, manifest.lineage),
-        Vec::new(),
-        Rules::default(),
-        Position::START,
-    ));
-    let mut recorded = i64::MIN;
+    let identity = (manifest.store, manifest.lineage);
+    let core = Arc::new(Core::new(disk.clone(), clock, identity, Rules::default(), Position::START));
     let mut rules = Rules::default();
     let Some((active, sealed)) = manifest.segments.split_last() else {
         let what = "it names no segment".to_owned();
         return Err(Damage { file: disk.describe(MANIFEST), offset: 0, what }.into());
     };
-    for entry in sealed {
-        let segment = open_sealed(&core, entry, &mut rules)?;
-        core.change_view(|segments| segments.push(Arc::new(segment)));
-        if tail == Tail::Recover
-            && let Err(error) = write_index(&core, entry.number)
-        {
-            tracing::warn!(%error, number = entry.number, "the index of a segment could not be written");
-        }
-    }
+    open_all_sealed(&core, sealed, tail, &mut rules)?;
     let (segment, file, continuation) = open_active(&core, active, synced, tail, &mut rules)?;
+    let recorded = last_recorded(&core, &segment)?;
+    let runs = find_runs(&core);
     core.change_view(|segments| segments.push(segment.clone()));
-    for segment in core.view().iter() {
-        recorded = recorded.max(last_recorded(segment)?);
-    }
+    core.change_runs(|current| *current = runs);
     core.change_rules(|current| *current = rules);
     core.publish(Position(continuation.next_position - 1));
     Ok(Opened { core, manifest, segment, file, continuation, recorded })
 }
 
-/// The recorded time of the last event of a segment.
-fn last_recorded(segment: &Segment) -> Result<i64, Damage> {
-    segment.with_index(|index| {
-        let last = index.frames().checked_sub(1).map(|last| index.frame(last).recorded);
-        last.unwrap_or(i64::MIN)
-    })
+/// Opens the sealed segments. Where the index of one is built again, it is written at once, so that memory for one of them
+/// is enough; only the newest, whose index is what a crash may leave unwritten, is left to be written later.
+fn open_all_sealed(core: &Core, sealed: &[SegmentEntry], tail: Tail, rules: &mut Rules) -> Result<(), OpenError> {
+    let mut opened = Vec::with_capacity(sealed.len());
+    for (at, entry) in sealed.iter().enumerate() {
+        let segment = open_sealed(core, entry, rules)?;
+        let rebuilt = segment.memory_index().is_some();
+        opened.push(Arc::new(segment));
+        if rebuilt && tail == Tail::Recover && at + 1 < sealed.len() {
+            core.change_view(|segments| segments.append(&mut opened));
+            if let Err(error) = write_index(core, entry.number) {
+                tracing::warn!(%error, number = entry.number, "the index of a segment could not be written");
+            }
+        }
+    }
+    core.change_view(|segments| segments.append(&mut opened));
+    Ok(())
+}
+
+/// The runs of the directory that are there. Without them looking things up takes longer, and that is all.
+pub(crate) fn find_runs(core: &Core) -> Vec<Arc<Run>> {
+    let view = core.view();
+    match core.disk.list() {
+        Ok(names) => load_runs(&*core.disk, (core.store, core.lineage), &core.bell, &names, view.runs()),
+        Err(error) => {
+            tracing::warn!(%error, "the directory of streams and tags cannot be found");
+            view.runs().to_vec()
+        }
+    }
+}
+
+/// When the last event of the log was recorded; the least number where there is none.
+fn last_recorded(core: &Core, active: &Segment) -> Result<i64, Damage> {
+    let last = active.with_index(|index| index.frames().checked_sub(1).map(|last| index.frame(last).recorded))?;
+    let sealed = core.view().iter().filter_map(|segment| segment.summary()).map(|summary| summary.recorded).max();
+    Ok(last.max(sealed).unwrap_or(i64::MIN))
 }
 
 /// The head of a segment, checked against what the manifest says of it.
@@ -241,11 +256,11 @@ fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<S
         let what = format!("the file has {} bytes, the manifest says {length}", file.size()?);
         return Err(damaged(&core.disk.describe(&name), file.size()?, &what).into());
     }
-    let (head, place) = read_head(core, entry, &file)?;
+    let (_, place) = read_head(core, entry, &file)?;
     let log = file.map(length)?;
     let index = match open_index(&*core.disk, core, entry.number, length) {
         Ok(Ok(index)) => {
-            let changes = index.verify().and_then(|()| index.changes());
+            let changes = index.changes();
             changes.map(|changes| (index, changes)).map_err(|bad| bad.to_string())
         }
         Ok(Err(bad)) => Err(bad.to_string()),
@@ -258,37 +273,10 @@ fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<S
         }
         Err(reason) => {
             tracing::info!(%reason, index = %core.disk.describe(&index_name(entry.number)), "building an index again");
-            let from =
-                Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-            let Scanned { index, continuation, .. } = scan(core, &place, &log[SEGMENT_HEAD as usize..], from)?;
-            if continuation.offset != length {
-                return Err(damaged(&place.file_name, continuation.offset, "a frame cannot be read").into());
-            }
+            let index = index_sealed(&place, &log)?;
             index.changes().iter().for_each(|change| rules.apply(change));
             Ok(Segment::sealed_in_memory(place, log, index))
         }
-    }
-}
-
-/// What the whole frames at the beginning of some bytes say.
-struct Scanned {
-    index: MemoryIndex,
-    /// What the next frame must continue.
-    continuation: Continuation,
-    /// The log was synced this far when the last of them was written.
-    synced: u64,
-}
-
-/// Indexes the whole frames in `bytes`.
-fn scan(core: &Core, place: &SegmentPlace, bytes: &[u8], from: Continuation) -> Result<Scanned, Damage> {
-    let mut scanner = Scanner::new(bytes, place.base, from, core.store);
-    let mut index = MemoryIndex::default();
-    let mut synced = 0;
-    loop {
-        let continuation = scanner.continuation();
-        let Some(frame) = scanner.next_frame() else { return Ok(Scanned { index, continuation, synced }) };
-        frame.index(&mut index).map_err(|what| damaged(&place.file_name, continuation.offset, what))?;
-        synced = frame.head.synced;
     }
 }
 
@@ -315,7 +303,7 @@ fn open_active(
     let length = usize::try_from(length - SEGMENT_HEAD).map_err(io::Error::other)?;
     let bytes = file.read_exact_at(SEGMENT_HEAD, length)?;
     let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-    let Scanned { index, continuation, synced: marked } = scan(core, &place, &bytes, from)?;
+    let Scanned { index, continuation, synced: marked } = scan(core.store, &place, &bytes, from)?;
     let end = continuation.offset;
     let (whole, behind) = bytes.split_at(usize::try_from(end - SEGMENT_HEAD).map_err(io::Error::other)?);
     let known = Scanner::new(behind, place.base, continuation, core.store).synced_behind().max(synced);
@@ -351,15 +339,18 @@ pub(crate) fn read_watermark(disk: &dyn Disk) -> u64 {
     bytes.map_or(0, |bytes| watermark::decode(&bytes))
 }
 
-/// Removes files that a crash left behind: segments and indexes that the manifest does not name.
-fn remove_garbage(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
+/// Removes files that a crash left behind: segments and indexes that the manifest does not name, and runs of the directory
+/// that were merged or cannot be used.
+fn remove_garbage(core: &Core, manifest: &Manifest) -> io::Result<()> {
+    let (disk, view) = (&*core.disk, core.view());
     let live = |name: &str| {
         manifest.segments.iter().any(|entry| name == log_name(entry.number) || name == index_name(entry.number))
+            || view.runs().iter().any(|run| name == run.name())
     };
     for name in disk.list()? {
-        let ours = name.ends_with(".log") || name.ends_with(".idx") || name.ends_with(".new");
+        let ours = [".log", ".idx", ".new"].iter().any(|end| name.ends_with(end)) || is_run_name(&name);
         if ours && !live(&name) {
-            tracing::info!(file = %disk.describe(&name), "removing a file that the manifest does not name");
+            tracing::info!(file = %disk.describe(&name), "removing a file that is not needed any more");
             disk.remove(&name)?;
         }
     }

@@ -122,7 +122,7 @@ impl DiskStore {
         let durable = self.core.durable().0;
         let mut streams = BTreeMap::<String, StreamStats>::new();
         for segment in self.core.view().iter() {
-            let names = segment.names();
+            let names = segment.names(false).map_err(SegmentError::from)?;
             let found = segment.with_index(|index| {
                 let end = index.ordinal_after(durable);
                 let last = |code: u32| {
@@ -156,7 +156,7 @@ impl DiskStore {
 
     fn count(&self, segment: &Segment) -> Result<Counted, SegmentError> {
         let durable = self.core.durable().0;
-        let names = segment.names();
+        let names = segment.names(false)?;
         Ok(segment.with_index(|index| {
             let end = index.ordinal_after(durable);
             let events_of = |code: u32| index.postings(List::Type(code)).below(end) as u64;

@@ -5,7 +5,7 @@ use std::{ops::Range, sync::PoisonError};
 use mainspring_event::{NewEvent, Position, StoredEvent, Version};
 use mainspring_store::{Append, AppendError, Appended, StreamChange, Written};
 
-use super::{Committer, decide::head_in};
+use super::Committer;
 use crate::{
     damage::Damage,
     format::{
@@ -87,13 +87,12 @@ impl Committer {
     /// Looks up the streams of these events, those new to the growing segment in the sealed ones.
     fn streams_of(&self, events: &[NewEvent]) -> Result<Vec<KnownStream>, AppendError> {
         let view = self.core.view();
-        let (_, sealed) = view.split_last().expect("a log has a segment that grows");
         let known = self.segment.with_index(|index| {
             let code = |event: &NewEvent| index.find(Kind::Stream, event.stream.as_str());
             events.iter().map(code).collect::<Vec<_>>()
         });
         let failed = |damage: Damage| AppendError::Failed(damage.into());
-        let head = |event: &NewEvent| head_in(sealed, event.stream.as_str()).map(KnownStream::Head);
+        let head = |event: &NewEvent| view.sealed_head(event.stream.as_str()).map(KnownStream::Head);
         let known = known.map_err(failed)?;
         let streams = known.into_iter().zip(events);
         streams

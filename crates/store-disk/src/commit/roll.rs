@@ -1,12 +1,17 @@
 //! Going on in the next segment, and indexing the one that is full.
 
-use std::{io, sync::Arc, thread};
+use std::{
+    io,
+    sync::{Arc, PoisonError},
+    thread,
+};
 
 use mainspring_store::AppendError;
 
 use super::{Committer, ahead::Ahead};
 use crate::{
     core::{Core, about},
+    directory::Keeper,
     disk::{Access, Disk, DiskFile},
     format::{
         manifest::SegmentEntry,
@@ -132,10 +137,12 @@ fn index(core: &Core, number: u32) {
     if let Err(error) = write_index(core, number) {
         tracing::warn!(%error, number, "the index of a segment could not be written; opening builds it again");
     }
+    Keeper::wake(core);
 }
 
 /// Writes the index file of a sealed segment and replaces its index in memory.
 pub(crate) fn write_index(core: &Core, number: u32) -> io::Result<()> {
+    let _alone = core.indexing.lock().unwrap_or_else(PoisonError::into_inner);
     let view = core.view();
     let Some(segment) = view.iter().find(|segment| segment.number == number) else { return Ok(()) };
     let (Some(log), Some(index)) = (segment.sealed_bytes(), segment.memory_index()) else { return Ok(()) };
