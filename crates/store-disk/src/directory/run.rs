@@ -235,3 +235,6 @@ fn lower_bound(entries: &[u8], hash: u64) -> usize {
     }
     index
 }
+
+#[cfg(test)]
+mod tests;

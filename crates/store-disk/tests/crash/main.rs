@@ -4,6 +4,7 @@
 
 mod boundaries;
 mod damage;
+mod directory;
 mod failures;
 mod honesty;
 mod killed;
