@@ -163,3 +163,6 @@ impl TailState {
         });
     }
 }
+
+#[cfg(test)]
+mod tests;
