@@ -20,3 +20,21 @@ pub(crate) use hash::Key;
 pub(crate) use keeper::Keeper;
 pub(crate) use load::{is_run_name, load_runs};
 pub(crate) use run::Run;
+
+/// A run with these entries about streams, for tests of those who ask it.
+#[cfg(test)]
+pub(crate) fn write_run(
+    disk: &dyn crate::disk::Disk,
+    (store, lineage): (mainspring_store::StoreId, mainspring_store::Lineage),
+    numbers: std::ops::RangeInclusive<u32>,
+    entries: impl Iterator<Item = (Key, u32)>,
+) -> Run {
+    let (first, last) = numbers.into_inner();
+    let mut entries: Vec<_> = entries.map(|(key, number)| (key.hash, number)).collect();
+    entries.sort_unstable();
+    let identity = run::Identity { store, lineage, first, last, level: 0 };
+    let mut writer = write::RunWriter::create(disk, identity).expect("a test has room");
+    entries.into_iter().for_each(|(hash, number)| writer.push(hash, number).expect("a test has room"));
+    hash::Topic::ALL.iter().for_each(|_| writer.end_topic());
+    writer.finish(&std::sync::Arc::default()).expect("a test has room")
+}

@@ -182,7 +182,11 @@ impl Segments {
         if has(last, events)? {
             return Ok(true);
         }
-        for event in events {
+        let newest = sealed.len().checked_sub(1).map(|last| self.newest[last]);
+        // Most ids are newer than all that is sealed.
+        let is_new =
+            |event: &&NewEvent| milliseconds(event.id).is_some_and(|time| newest.is_none_or(|newest| time > newest));
+        for event in events.iter().filter(|event| !is_new(event)) {
             for index in self.holders_of_id(event.id).into_iter().rev() {
                 if let Some(segment) = sealed.get(index as usize)
                     && has(segment, std::slice::from_ref(event))?
@@ -283,3 +287,6 @@ fn sorted(mut indexes: Vec<u32>) -> Vec<u32> {
 fn number(index: usize) -> u32 {
     u32::try_from(index).expect("a store has fewer than 4 Gi segments, whose numbers have 32 bits")
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,7 @@ use crate::{
     rules::Rules,
     segment::{Segment, SegmentError},
     select,
+    view::Matching,
 };
 
 /// What is to be done with an append.
@@ -85,7 +86,8 @@ impl Committer {
         let after_position = after.unwrap_or_default().0;
         let view = self.core.view();
         let begin = view.partition_point(|segment| segment.first_position <= after_position).saturating_sub(1);
-        let matching = view.matching(query);
+        // Conditions mostly look at what is new, which is in the segment that grows.
+        let matching = if begin + 1 < view.len() { view.matching(query) } else { Matching::All };
         for (_, segment) in view.iter().enumerate().skip(begin).filter(|(index, _)| matching.contains(*index)) {
             let found = segment
                 .with_index(|index| {
