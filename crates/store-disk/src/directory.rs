@@ -9,6 +9,7 @@
 //! one that has it, because the content of a segment of one number is only ever reduced.
 
 mod build;
+mod filter;
 mod hash;
 mod keeper;
 mod load;
@@ -34,7 +35,11 @@ pub(crate) fn write_run(
     entries.sort_unstable();
     let identity = run::Identity { store, lineage, first, last, level: 0 };
     let mut writer = write::RunWriter::create(disk, identity).expect("a test has room");
-    entries.into_iter().for_each(|(hash, number)| writer.push(hash, number).expect("a test has room"));
-    hash::Topic::ALL.iter().for_each(|_| writer.end_topic());
+    for topic in hash::Topic::ALL {
+        let entries = if topic == hash::Topic::Stream { entries.as_slice() } else { &[] };
+        writer.begin_topic(topic, entries.len()).expect("a test has room");
+        entries.iter().for_each(|(hash, number)| writer.push(*hash, *number).expect("a test has room"));
+        writer.end_topic();
+    }
     writer.finish(&std::sync::Arc::default()).expect("a test has room")
 }

@@ -26,6 +26,7 @@ pub(super) fn build(disk: &dyn Disk, bell: &Arc<Bell>, identity: Identity, index
     let written = Topic::ALL.iter().try_for_each(|topic| {
         let mut hashes = hashes(*topic, index);
         hashes.sort_unstable();
+        writer.begin_topic(*topic, hashes.len())?;
         hashes.into_iter().try_for_each(|hash| writer.push(hash, identity.first))?;
         writer.end_topic();
         if index.is_damaged() { Err(io::Error::other("the index of the segment is damaged")) } else { Ok(()) }

@@ -48,6 +48,7 @@ fn merge_topic(writer: &mut RunWriter<'_>, bell: &Bell, topic: Topic, runs: &[Ar
             next.push(Reverse((entry.map_err(io::Error::other)?, source)));
         }
     }
+    writer.begin_topic(topic, runs.iter().map(|run| run.len(topic)).sum())?;
     let mut written: usize = 0;
     while let Some(Reverse(((hash, number), source))) = next.pop() {
         writer.push(hash, number)?;

@@ -1,7 +1,8 @@
 //! A run: one file of the directory, mapped and searched in place.
 //!
-//! Each section is a sequence of pages with a checksum each, so that a look-up reads and verifies a page or two of a file
-//! that may be as large as the store has names. A page is verified when it is first used.
+//! Each section is a filter and a sequence of pages with a checksum each, so that a look-up reads and verifies a line of the
+//! one and a page or two of the other, in a file that may be as large as the store has names. A page is verified when it is
+//! first used.
 
 use std::{
     ops::RangeInclusive,
@@ -14,7 +15,10 @@ use std::{
 use bytes::Bytes;
 use mainspring_store::{Lineage, StoreId};
 
-use super::hash::{Key, Topic};
+use super::{
+    filter::{LINE, line_of, may_have},
+    hash::{Key, Topic},
+};
 use crate::{
     bell::Bell,
     format::{FORMAT, array_at, u32_at, u64_at},
@@ -23,10 +27,14 @@ use crate::{
 pub(super) const MAGIC: &[u8; 8] = b"MAINSPDR";
 
 /// Length of the header.
-pub(super) const HEAD: usize = 128;
+pub(super) const HEAD: usize = 192;
 
-/// Where in it the table of sections begins: where each starts, and how many entries it has, 8 bytes each.
+/// Where in it the table of sections begins: where each starts, how many entries and how many lines of its filter it has, 8
+/// bytes each.
 pub(super) const TABLE: usize = 64;
+
+/// Length of an entry of the table.
+pub(super) const TABLE_ENTRY: usize = 24;
 
 /// Length of an entry: a hash and the number of a segment.
 pub(super) const ENTRY: usize = 12;
@@ -63,6 +71,10 @@ pub(super) struct Identity {
 }
 
 struct Section {
+    /// Where its filter begins.
+    filter: usize,
+    lines: usize,
+    /// Where its pages begin.
     start: usize,
     entries: usize,
     /// A bit for each page that was verified.
@@ -98,13 +110,18 @@ impl Run {
             return Err(BadRun);
         }
         let section = |topic: Topic| {
-            let at = TABLE + 16 * topic as usize;
+            let at = TABLE + TABLE_ENTRY * topic as usize;
             let number = |at| usize::try_from(u64_at(head, at)).map_err(|_| BadRun);
-            let (start, entries) = (number(at)?, number(at + 8)?);
+            let (filter, entries, lines) = (number(at)?, number(at + 8)?, number(at + 16)?);
+            let start = lines.checked_mul(LINE).and_then(|len| filter.checked_add(len)).ok_or(BadRun)?;
             let end = section_len(entries).and_then(|len| start.checked_add(len)).ok_or(BadRun)?;
-            bytes.get(start..end).ok_or(BadRun)?;
+            bytes.get(filter..end).ok_or(BadRun)?;
+            if (lines == 0) != (entries == 0) {
+                return Err(BadRun);
+            }
             let words = entries.div_ceil(PAGE_ENTRIES).div_ceil(64);
-            Ok(Section { start, entries, verified: (0..words).map(|_| AtomicU64::new(0)).collect() })
+            let verified = (0..words).map(|_| AtomicU64::new(0)).collect();
+            Ok(Section { filter, lines, start, entries, verified })
         };
         let sections = [section(Topic::Stream)?, section(Topic::Tag)?, section(Topic::Id)?];
         Ok(Self { bytes, name, identity, sections, bad: AtomicBool::new(false), bell })
@@ -128,7 +145,7 @@ impl Run {
     /// Adds the numbers of the segments that may hold `key`, increasing.
     pub(crate) fn find(&self, key: Key, numbers: &mut Vec<u32>) -> Result<(), BadRun> {
         let section = &self.sections[key.topic as usize];
-        if section.entries == 0 {
+        if section.entries == 0 || !self.may_have(section, key.hash)? {
             return Ok(());
         }
         let mut page = self.page_of(section, key.hash)?;
@@ -147,6 +164,17 @@ impl Run {
                 return Ok(());
             }
         }
+    }
+
+    /// What the filter says of a hash.
+    fn may_have(&self, section: &Section, hash: u64) -> Result<bool, BadRun> {
+        let at = section.filter + LINE * line_of(hash, section.lines);
+        may_have(&self.bytes[at..at + LINE], hash).ok_or_else(|| self.damage())
+    }
+
+    /// How many entries there are about a topic.
+    pub(super) fn len(&self, topic: Topic) -> usize {
+        self.sections[topic as usize].entries
     }
 
     /// Every entry about a topic, in order.
@@ -194,13 +222,18 @@ impl Run {
         let (word, bit) = (&section.verified[page / 64], 1 << (page % 64));
         if word.load(Ordering::Relaxed) & bit == 0 {
             if self.is_bad() || crc32c::crc32c(&self.bytes[start..end]) != u32_at(&self.bytes, end) {
-                self.bad.store(true, Ordering::Relaxed);
-                self.bell.ring();
-                return Err(BadRun);
+                return Err(self.damage());
             }
             word.fetch_or(bit, Ordering::Relaxed);
         }
         Ok(&self.bytes[start..end])
+    }
+
+    /// Remembers that it is not what was written, and has it written again.
+    fn damage(&self) -> BadRun {
+        self.bad.store(true, Ordering::Relaxed);
+        self.bell.ring();
+        BadRun
     }
 }
 

@@ -3,9 +3,10 @@
 use std::{io, sync::Arc};
 
 use super::{
+    filter::{LINE, Line, add, line_of, lines_for, seal},
     hash::Topic,
     load::run_name,
-    run::{ENTRY, HEAD, Identity, MAGIC, PAGE_ENTRIES, Run, TABLE},
+    run::{ENTRY, HEAD, Identity, MAGIC, PAGE_ENTRIES, Run, TABLE, TABLE_ENTRY},
 };
 use crate::{
     bell::Bell,
@@ -25,53 +26,94 @@ pub(super) struct RunWriter<'a> {
     identity: Identity,
     name: String,
     file: Arc<dyn DiskFile>,
-    /// What is yet to be written.
-    buffer: Vec<u8>,
-    /// Where in the file `buffer` belongs.
-    offset: u64,
     unsynced: u64,
-    /// Where in `buffer` the page that is being filled begins.
+    /// The pages of the topic that is being written.
+    pages: Piece,
+    /// Where in their piece the page that is being filled begins.
     page: usize,
-    table: [(u64, u64); Topic::ALL.len()],
-    topic: usize,
+    /// The filter of the topic, which lies before its pages and is filled beside them.
+    filter: Piece,
+    line: Line,
+    /// How many lines of the filter are full.
+    full: usize,
+    table: [Section; Topic::ALL.len()],
+    topic: Topic,
     last: Option<(u64, u32)>,
+}
+
+/// What is yet to be written at one place of the file.
+#[derive(Default)]
+struct Piece {
+    bytes: Vec<u8>,
+    offset: u64,
+}
+
+/// What the header says of a topic.
+#[derive(Clone, Copy, Default)]
+struct Section {
+    start: u64,
+    entries: u64,
+    lines: usize,
 }
 
 impl<'a> RunWriter<'a> {
     pub(super) fn create(disk: &'a dyn Disk, identity: Identity) -> io::Result<Self> {
         let name = run_name(identity.first, identity.last);
         let file = disk.create(&new_name(&name))?;
-        let table = [(HEAD as u64, 0); Topic::ALL.len()];
-        let (buffer, offset) = (Vec::new(), HEAD as u64);
-        Ok(Self { disk, identity, name, file, buffer, offset, unsynced: 0, page: 0, table, topic: 0, last: None })
+        Ok(Self {
+            disk,
+            identity,
+            name,
+            file,
+            unsynced: 0,
+            pages: Piece { bytes: Vec::new(), offset: HEAD as u64 },
+            page: 0,
+            filter: Piece::default(),
+            line: [0; LINE],
+            full: 0,
+            table: [Section::default(); Topic::ALL.len()],
+            topic: Topic::Stream,
+            last: None,
+        })
     }
 
-    /// Adds an entry about the topic that is being written. They come in order; one that is repeated is kept once.
+    /// Begins to write what there is about a topic: at most so many entries.
+    pub(super) fn begin_topic(&mut self, topic: Topic, most: usize) -> io::Result<()> {
+        self.write_out()?;
+        let lines = lines_for(most);
+        // Lines of the filter lie where those of the cache do; where there are none, the file ends.
+        let start = if lines == 0 { self.pages.offset } else { self.pages.offset.next_multiple_of(LINE as u64) };
+        self.filter.offset = start;
+        self.pages.offset = start + (lines * LINE) as u64;
+        self.table[topic as usize] = Section { start, entries: 0, lines };
+        (self.topic, self.last, self.full) = (topic, None, 0);
+        Ok(())
+    }
+
+    /// Adds an entry. They come in order; one that is repeated is kept once.
     pub(super) fn push(&mut self, hash: u64, number: u32) -> io::Result<()> {
         if self.last == Some((hash, number)) {
             return Ok(());
         }
         self.last = Some((hash, number));
-        self.buffer.extend_from_slice(&hash.to_le_bytes());
-        self.buffer.extend_from_slice(&number.to_le_bytes());
-        self.table[self.topic].1 += 1;
-        if self.buffer.len() - self.page == PAGE_ENTRIES * ENTRY {
+        self.fill_lines(line_of(hash, self.table[self.topic as usize].lines));
+        add(&mut self.line, hash);
+        self.pages.bytes.extend_from_slice(&hash.to_le_bytes());
+        self.pages.bytes.extend_from_slice(&number.to_le_bytes());
+        self.table[self.topic as usize].entries += 1;
+        if self.pages.bytes.len() - self.page == PAGE_ENTRIES * ENTRY {
             self.end_page();
-            if self.buffer.len() >= PIECE {
+            if self.pages.bytes.len() >= PIECE {
                 self.write_out()?;
             }
         }
         Ok(())
     }
 
-    /// Goes on with the next topic.
+    /// Ends what there is about a topic.
     pub(super) fn end_topic(&mut self) {
         self.end_page();
-        self.topic += 1;
-        self.last = None;
-        if let Some(section) = self.table.get_mut(self.topic) {
-            section.0 = self.offset + self.buffer.len() as u64;
-        }
+        self.fill_lines(self.table[self.topic as usize].lines);
     }
 
     /// Makes the run durable under its own name, and opens it.
@@ -94,18 +136,32 @@ impl<'a> RunWriter<'a> {
     }
 
     fn end_page(&mut self) {
-        if self.buffer.len() > self.page {
-            let checksum = crc32c::crc32c(&self.buffer[self.page..]);
-            self.buffer.extend_from_slice(&checksum.to_le_bytes());
+        let bytes = &mut self.pages.bytes;
+        if bytes.len() > self.page {
+            let checksum = crc32c::crc32c(&bytes[self.page..]);
+            bytes.extend_from_slice(&checksum.to_le_bytes());
         }
-        self.page = self.buffer.len();
+        self.page = bytes.len();
+    }
+
+    /// Ends lines of the filter until so many are full.
+    fn fill_lines(&mut self, lines: usize) {
+        while self.full < lines {
+            seal(&mut self.line);
+            self.filter.bytes.extend_from_slice(&self.line);
+            self.line = [0; LINE];
+            self.full += 1;
+        }
     }
 
     fn write_out(&mut self) -> io::Result<()> {
-        self.file.write_all_at(self.offset, &self.buffer)?;
-        self.offset += self.buffer.len() as u64;
-        self.unsynced += self.buffer.len() as u64;
-        self.buffer.clear();
+        for piece in [&mut self.filter, &mut self.pages] {
+            let len = piece.bytes.len() as u64;
+            self.file.write_all_at(piece.offset, &piece.bytes)?;
+            piece.offset += len;
+            self.unsynced += len;
+            piece.bytes.clear();
+        }
         self.page = 0;
         if self.unsynced >= SYNC_EVERY {
             self.file.sync()?;
@@ -124,11 +180,12 @@ impl<'a> RunWriter<'a> {
         head[20..24].copy_from_slice(&last.to_le_bytes());
         head[24..40].copy_from_slice(store.as_uuid().as_bytes());
         head[40..56].copy_from_slice(lineage.as_uuid().as_bytes());
-        head[56..64].copy_from_slice(&self.offset.to_le_bytes());
-        for (topic, (start, entries)) in self.table.iter().enumerate() {
-            let at = TABLE + 16 * topic;
+        head[56..64].copy_from_slice(&self.pages.offset.to_le_bytes());
+        for (topic, Section { start, entries, lines }) in self.table.iter().enumerate() {
+            let at = TABLE + TABLE_ENTRY * topic;
             head[at..at + 8].copy_from_slice(&start.to_le_bytes());
             head[at + 8..at + 16].copy_from_slice(&entries.to_le_bytes());
+            head[at + 16..at + 24].copy_from_slice(&(*lines as u64).to_le_bytes());
         }
         let checksum = crc32c::crc32c(&head[..HEAD - 4]);
         head[HEAD - 4..].copy_from_slice(&checksum.to_le_bytes());

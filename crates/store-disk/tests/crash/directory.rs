@@ -153,7 +153,7 @@ fn opening_reads_the_headers_of_sealed_segments_and_nothing_else() {
         let haystack = block_on(Haystack::of(events, &[]));
         let disk = haystack.spoiled(|_| true);
         for run in names(&disk, ".dir") {
-            disk.tamper(&run, |bytes| bytes[128..].fill(0xff));
+            disk.tamper(&run, |bytes| bytes[192..].fill(0xff));
         }
         let before: Vec<_> = names(&disk, ".idx").iter().map(|name| disk.contents(name)).collect();
         let disk = disk.crash(Unsynced::Kept);
