@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     core::{Core, View},
+    directory::Keeper,
     disk::DiskFile,
     format::{manifest::Manifest, segment::SEGMENT_HEAD},
     image::{Image, ImageWriter},
@@ -305,6 +306,7 @@ impl Committer {
         {
             tracing::warn!("building an index panicked; opening builds it again");
         }
+        Keeper::stop(&self.core);
         if let Some(ahead) = self.ahead.take() {
             ahead.abandon(&*self.core.disk);
         }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
 use jiff::Timestamp;
@@ -11,17 +11,17 @@ use mainspring_store::{Clock, Lineage, ReadError, StoreId};
 use tokio::sync::watch;
 
 use crate::{
+    bell::Bell,
     damage::Damage,
+    directory::{Keeper, Run},
     disk::Disk,
-    format::frame::Kind,
-    index::{Index, List},
-    records::Records,
-    rules::{Limits, Rules},
+    rules::Rules,
     segment::{Segment, SegmentError},
+    view::Segments,
 };
 
-/// The segments in the order of the log; the last one grows.
-pub(crate) type View = Arc<Vec<Arc<Segment>>>;
+/// The segments in the order of the log, as they are at one moment; the last one grows.
+pub(crate) type View = Arc<Segments>;
 
 pub(crate) struct Core {
     pub(crate) disk: Arc<dyn Disk>,
@@ -31,6 +31,11 @@ pub(crate) struct Core {
     view: RwLock<View>,
     rules: RwLock<Arc<Rules>>,
     seen: watch::Sender<Seen>,
+    /// Rung when there may be a derived file to be written.
+    pub(crate) bell: Arc<Bell>,
+    pub(crate) keeper: Keeper,
+    /// Held while an index file is written.
+    pub(crate) indexing: Mutex<()>,
 }
 
 /// What readers may see.
@@ -47,7 +52,6 @@ impl Core {
         disk: Arc<dyn Disk>,
         clock: Arc<dyn Clock>,
         (store, lineage): (StoreId, Lineage),
-        segments: Vec<Arc<Segment>>,
         rules: Rules,
         durable: Position,
     ) -> Self {
@@ -56,9 +60,12 @@ impl Core {
             clock,
             store,
             lineage,
-            view: RwLock::new(Arc::new(segments)),
+            view: RwLock::new(Arc::new(Segments::new(Vec::new(), Vec::new()))),
             rules: RwLock::new(Arc::new(rules)),
             seen: watch::Sender::new(Seen { durable, closed: false }),
+            bell: Arc::default(),
+            keeper: Keeper::default(),
+            indexing: Mutex::default(),
         }
     }
 
@@ -77,8 +84,20 @@ impl Core {
 
     /// Replaces the segments by what `change` makes of them.
     pub(crate) fn change_view(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>)) {
+        self.change(|segments, _| change(segments));
+    }
+
+    /// Replaces the runs of the directory, which are in the order of the log, by what `change` makes of them.
+    pub(crate) fn change_runs(&self, change: impl FnOnce(&mut Vec<Arc<Run>>)) {
+        self.change(|_, runs| change(runs));
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>, &mut Vec<Arc<Run>>)) {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut view));
+        let (mut segments, mut runs) = (view.to_vec(), view.runs().to_vec());
+        change(&mut segments, &mut runs);
+        segments.iter().for_each(|segment| segment.attach(&self.bell));
+        *view = Arc::new(Segments::new(segments, runs));
     }
 
     /// Replaces the segment of the same number.
@@ -122,90 +141,12 @@ impl Core {
         self.seen.subscribe()
     }
 
-    /// The version of a stream as far as `durable`; 0 if it has no event.
-    pub(crate) fn visible_head(&self, view: &View, stream: &str, durable: Position) -> Result<u64, SegmentError> {
-        for segment in view.iter().rev() {
-            let found = segment.with_index(|index| {
-                let code = index.find(Kind::Stream, stream)?;
-                let postings = index.postings(List::Stream(code));
-                let visible = postings.below(index.ordinal_after(durable.0));
-                let last = visible.checked_sub(1).map(|last| postings.get(last))?;
-                Some((last, (visible == postings.len()).then(|| index.head(code))))
-            })?;
-            match found {
-                Some((_, Some(head))) => return Ok(head),
-                Some((last, None)) => return Ok(Records::load(segment, &[last])?.record(0).place().version),
-                None => {}
-            }
-        }
-        Ok(0)
-    }
-
-    /// The oldest version of a stream that is retained, and the version the stream stands at.
-    pub(crate) fn first_retained(
-        &self,
-        view: &View,
-        stream: &str,
-        limits: &Limits,
-        durable: Position,
-    ) -> Result<(u64, u64), SegmentError> {
-        let head = self.visible_head(view, stream, durable)?;
-        for segment in view.iter() {
-            let ordinals = visible_postings(segment, stream, durable)?;
-            for chunk in ordinals.chunks(256) {
-                let records = Records::load(segment, chunk)?;
-                let places = (0..chunk.len()).map(|index| records.record(index).place());
-                for place in places {
-                    if limits.retains(place.version, place.recorded, head) {
-                        return Ok((place.version, head));
-                    }
-                }
-            }
-        }
-        Ok((head + 1, head))
-    }
-
-    /// The position of the first event of a stream at `version` or above, going forwards; backwards, of the last one at
-    /// `version` or below. `None` where there is none.
-    pub(crate) fn position_of_version(
-        &self,
-        view: &View,
-        stream: &str,
-        version: u64,
-        durable: Position,
-        backwards: bool,
-    ) -> Result<Option<u64>, SegmentError> {
-        let mut last_below = None;
-        for segment in view.iter() {
-            let ordinals = visible_postings(segment, stream, durable)?;
-            let place = |at: usize| Ok::<_, SegmentError>(Records::load(segment, &[ordinals[at]])?.record(0).place());
-            let (mut low, mut high) = (0, ordinals.len());
-            while low < high {
-                let middle = low + (high - low) / 2;
-                let below = place(middle)?.version < version;
-                (low, high) = if below { (middle + 1, high) } else { (low, middle) };
-            }
-            if low < ordinals.len() {
-                let at = place(low)?;
-                if !backwards || at.version == version {
-                    return Ok(Some(at.position));
-                }
-            }
-            if low > 0 {
-                last_below = Some(place(low - 1)?.position);
-            }
-            if backwards && low < ordinals.len() {
-                break;
-            }
-        }
-        Ok(if backwards { last_below } else { None })
-    }
-
     /// The position just before the first event recorded at `time` or later.
     pub(crate) fn position_before(&self, view: &View, time: Timestamp, durable: Position) -> Result<u64, Damage> {
         let time =
             i64::try_from(time.as_nanosecond()).unwrap_or(if time.as_second() < 0 { i64::MIN } else { i64::MAX });
-        for segment in view.iter() {
+        let older = |segment: &Arc<Segment>| segment.summary().is_some_and(|summary| summary.recorded < time);
+        for segment in view.iter().skip_while(|segment| older(segment)) {
             let found = segment.with_index(|index| {
                 let ordinal = index.ordinal_at(time);
                 (ordinal < index.events()).then(|| index.position(ordinal))
@@ -216,15 +157,6 @@ impl Core {
         }
         Ok(durable.0)
     }
-}
-
-/// The events of a stream in one segment, as far as `durable`.
-fn visible_postings(segment: &Segment, stream: &str, durable: Position) -> Result<Vec<u32>, Damage> {
-    segment.with_index(|index: &dyn Index| {
-        let Some(code) = index.find(Kind::Stream, stream) else { return Vec::new() };
-        let postings = index.postings(List::Stream(code));
-        (0..postings.below(index.ordinal_after(durable.0))).map(|at| postings.get(at)).collect()
-    })
 }
 
 impl From<SegmentError> for ReadError {

@@ -3,6 +3,7 @@
 //! Events of a segment are numbered from 0 in the order of the log: their ordinals.
 
 mod ids;
+mod layout;
 mod lists;
 mod mapped;
 mod memory;
@@ -91,7 +92,7 @@ pub(crate) trait Index {
     /// The position of an event.
     fn position(&self, ordinal: u32) -> u64 {
         let frame = self.frame(self.frame_of(ordinal));
-        frame.first_position + u64::from(ordinal - frame.first_ordinal)
+        frame.first_position.saturating_add(u64::from(ordinal.saturating_sub(frame.first_ordinal)))
     }
 
     /// The first event above a position; the number of events where there is none.
@@ -99,9 +100,9 @@ pub(crate) trait Index {
         let later = partition_point(self.frames(), |index| self.frame(index).first_position <= position);
         let Some(frame) = later.checked_sub(1) else { return 0 };
         let ordinals = self.ordinals(frame);
-        let within = position - self.frame(frame).first_position + 1;
-        let ordinal = u64::from(ordinals.start) + within.min(u64::from(ordinals.end - ordinals.start));
-        u32::try_from(ordinal).expect("an ordinal of this segment")
+        let within = position.saturating_sub(self.frame(frame).first_position).saturating_add(1);
+        let within = u32::try_from(within).unwrap_or(u32::MAX).min(ordinals.end.saturating_sub(ordinals.start));
+        ordinals.start + within
     }
 
     /// The first event recorded at this moment or later; the number of events where there is none.
@@ -112,38 +113,60 @@ pub(crate) trait Index {
 }
 
 /// What can be told of all event ids of a segment at a glance.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct IdHint {
-    /// The newest time in a time-ordered id (UUIDv7), in milliseconds since 1970.
+    /// The oldest time in a time-ordered id (UUIDv7), in milliseconds since 1970; the greatest number where there is none.
+    oldest: u64,
+    /// The newest time in a time-ordered id.
     newest: u64,
     /// Whether there are ids of other kinds.
     others: bool,
 }
 
+impl Default for IdHint {
+    fn default() -> Self {
+        Self { oldest: u64::MAX, newest: 0, others: false }
+    }
+}
+
 impl IdHint {
     pub(crate) fn add(&mut self, id: EventId) {
         match milliseconds(id) {
-            Some(time) => self.newest = self.newest.max(time),
+            Some(time) => {
+                self.oldest = self.oldest.min(time);
+                self.newest = self.newest.max(time);
+            }
             None => self.others = true,
         }
     }
 
     /// Whether the segment may have this id. New ids are newer than old segments, so most need not be looked up.
     pub(crate) fn may_have(self, id: EventId) -> bool {
-        milliseconds(id).map_or(self.others, |time| time <= self.newest)
+        milliseconds(id).map_or(self.others, |time| (self.oldest..=self.newest).contains(&time))
     }
 
-    pub(crate) fn to_bits(self) -> u64 {
-        self.newest << 1 | u64::from(self.others)
+    /// Whether there are ids that are not time-ordered.
+    pub(crate) fn has_others(self) -> bool {
+        self.others
     }
 
-    pub(crate) fn from_bits(bits: u64) -> Self {
-        Self { newest: bits >> 1, others: bits & 1 == 1 }
+    /// The newest time in a time-ordered id.
+    pub(crate) fn newest(self) -> u64 {
+        self.newest
+    }
+
+    /// The oldest and the newest time, the latter shifted left by one to make room for whether there are other ids.
+    fn to_numbers(self) -> [u64; 2] {
+        [self.oldest, self.newest << 1 | u64::from(self.others)]
+    }
+
+    fn from_numbers([oldest, newest]: [u64; 2]) -> Self {
+        Self { oldest, newest: newest >> 1, others: newest & 1 == 1 }
     }
 }
 
 /// The time in a time-ordered id.
-fn milliseconds(id: EventId) -> Option<u64> {
+pub(crate) fn milliseconds(id: EventId) -> Option<u64> {
     let ordered = id.as_uuid().get_version_num() == 7;
     ordered.then(|| id.to_bytes()[..6].iter().fold(0, |time, byte| time << 8 | u64::from(*byte)))
 }

@@ -7,9 +7,11 @@
 //! It is not a replicated store: for several machines use PostgreSQL.
 
 mod backup;
+mod bell;
 mod commit;
 mod core;
 mod damage;
+mod directory;
 mod disk;
 mod error;
 mod format;
@@ -28,8 +30,10 @@ mod segment;
 mod select;
 mod stats;
 mod store;
+mod streams;
 mod tail;
 mod verify;
+mod view;
 
 pub use backup::{BackupError, BackupReport, Restored, restore_backup, restore_backup_on};
 pub use damage::Damage;

@@ -15,6 +15,7 @@ use crate::{
     commit::{LogEnd, image_bytes, open_index, write_image, write_index},
     core::{Core, about},
     damage::Damage,
+    directory::{Run, is_run_name, load_runs},
     disk::{Access, Disk, DiskFile, LockError},
     error::OpenError,
     format::{
@@ -24,9 +25,8 @@ use crate::{
         watermark::{self, WATERMARK, WATERMARK_LEN},
     },
     image::{ImageWriter, PAGE},
-    index::MemoryIndex,
     rules::Rules,
-    scan::{Continuation, Scanner},
+    scan::{Continuation, Scanned, Scanner, index_sealed, scan},
     segment::{Segment, SegmentPlace},
 };
 
@@ -104,7 +104,7 @@ pub(crate) fn for_writing(
     let image = image.expect("a segment that is to be written has an image");
     manifest.epoch += 1;
     manifest.store(&*disk)?;
-    remove_garbage(&*disk, &manifest)?;
+    remove_garbage(&*disk, &manifest, core.view().runs())?;
     // It is overwritten, never emptied: another process may open the store to read at any moment.
     let watermark = match disk.open(WATERMARK, Access::Write) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => disk.create(WATERMARK)?,
@@ -191,42 +191,57 @@ fn open(
     synced: u64,
     tail: Tail,
 ) -> Result<Opened, OpenError> {
-    let core = Arc::new(Core::new(
-        disk.clone(),
-        clock,
-        (manifest.store, manifest.lineage),
-        Vec::new(),
-        Rules::default(),
-        Position::START,
-    ));
-    let mut recorded = i64::MIN;
+    let identity = (manifest.store, manifest.lineage);
+    let core = Arc::new(Core::new(disk.clone(), clock, identity, Rules::default(), Position::START));
     let mut rules = Rules::default();
     let (active, sealed) = manifest.segments.split_last().expect("a manifest that was loaded names a segment");
-    for entry in sealed {
-        let segment = open_sealed(&core, entry, &mut rules)?;
-        core.change_view(|segments| segments.push(Arc::new(segment)));
-        if matches!(tail, Tail::Recover { .. })
-            && let Err(error) = write_index(&core, entry.number)
-        {
-            tracing::warn!(%error, number = entry.number, "the index of a segment could not be written");
-        }
-    }
+    open_all_sealed(&core, sealed, tail, &mut rules)?;
     let active = open_active(&core, active, synced, tail, &mut rules)?;
+    let recorded = last_recorded(&core, &active.segment)?;
+    let runs = find_runs(&core);
     core.change_view(|segments| segments.push(active.segment.clone()));
-    for segment in core.view().iter() {
-        recorded = recorded.max(last_recorded(segment)?);
-    }
+    core.change_runs(|current| *current = runs);
     core.change_rules(|current| *current = rules);
     core.publish(Position(active.continuation.next_position - 1));
     Ok(Opened { core, manifest, active, recorded })
 }
 
-/// The recorded time of the last event of a segment.
-fn last_recorded(segment: &Segment) -> Result<i64, Damage> {
-    segment.with_index(|index| {
-        let last = index.frames().checked_sub(1).map(|last| index.frame(last).recorded);
-        last.unwrap_or(i64::MIN)
-    })
+/// Opens the sealed segments. Where the index of one is built again, it is written at once, so that memory for one of them
+/// is enough; only the newest, whose index is what a crash may leave unwritten, is left to be written later.
+fn open_all_sealed(core: &Core, sealed: &[SegmentEntry], tail: Tail, rules: &mut Rules) -> Result<(), OpenError> {
+    let mut opened = Vec::with_capacity(sealed.len());
+    for (at, entry) in sealed.iter().enumerate() {
+        let segment = open_sealed(core, entry, rules)?;
+        let rebuilt = segment.memory_index().is_some();
+        opened.push(Arc::new(segment));
+        if rebuilt && matches!(tail, Tail::Recover { .. }) && at + 1 < sealed.len() {
+            core.change_view(|segments| segments.append(&mut opened));
+            if let Err(error) = write_index(core, entry.number) {
+                tracing::warn!(%error, number = entry.number, "the index of a segment could not be written");
+            }
+        }
+    }
+    core.change_view(|segments| segments.append(&mut opened));
+    Ok(())
+}
+
+/// The runs of the directory that are there. Without them looking things up takes longer, and that is all.
+pub(crate) fn find_runs(core: &Core) -> Vec<Arc<Run>> {
+    let view = core.view();
+    match core.disk.list() {
+        Ok(names) => load_runs(&*core.disk, (core.store, core.lineage), &core.bell, &names, view.runs()),
+        Err(error) => {
+            tracing::warn!(%error, "the directory of streams and tags cannot be found");
+            view.runs().to_vec()
+        }
+    }
+}
+
+/// When the last event of the log was recorded; the least number where there is none.
+fn last_recorded(core: &Core, active: &Segment) -> Result<i64, Damage> {
+    let last = active.with_index(|index| index.frames().checked_sub(1).map(|last| index.frame(last).recorded))?;
+    let sealed = core.view().iter().filter_map(|segment| segment.summary()).map(|summary| summary.recorded).max();
+    Ok(last.max(sealed).unwrap_or(i64::MIN))
 }
 
 /// The head of a segment, checked against what the manifest says of it.
@@ -271,7 +286,7 @@ fn damaged(file: &str, offset: u64, what: &str) -> Damage {
 }
 
 /// The log of a sealed segment.
-fn open_sealed_log(core: &Core, entry: &SegmentEntry) -> Result<(SegmentHead, SegmentPlace, Bytes), OpenError> {
+fn open_sealed_log(core: &Core, entry: &SegmentEntry) -> Result<(SegmentPlace, Bytes), OpenError> {
     let name = log_name(entry.number);
     let file = open_log(core, entry, Access::Read)?;
     let length = entry.sealed.unwrap_or_default();
@@ -279,16 +294,16 @@ fn open_sealed_log(core: &Core, entry: &SegmentEntry) -> Result<(SegmentHead, Se
         let what = format!("the file has {} bytes, the manifest says {length}", file.size()?);
         return Err(damaged(&core.disk.describe(&name), file.size()?, &what).into());
     }
-    let (head, place) = read_head(core, entry, &file)?;
-    Ok((head, place, file.map(length)?))
+    let (_, place) = read_head(core, entry, &file)?;
+    Ok((place, file.map(length)?))
 }
 
 /// A sealed segment, with the index from its file or, where that is missing or bad, built again from the log.
 fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<Segment, OpenError> {
-    let (head, place, log) = open_sealed_log(core, entry)?;
+    let (place, log) = open_sealed_log(core, entry)?;
     let index = match open_index(&*core.disk, core, entry.number, log.len() as u64) {
         Ok(Ok(index)) => {
-            let changes = index.verify().and_then(|()| index.changes());
+            let changes = index.changes();
             changes.map(|changes| (index, changes)).map_err(|bad| bad.to_string())
         }
         Ok(Err(bad)) => Err(bad.to_string()),
@@ -301,7 +316,7 @@ fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<S
         }
         Err(reason) => {
             tracing::info!(%reason, index = %core.disk.describe(&index_name(entry.number)), "building an index again");
-            let index = index_log(core, &place, &head, &log)?;
+            let index = index_sealed(&place, &log)?;
             index.changes().iter().for_each(|change| rules.apply(change));
             Ok(Segment::sealed_in_memory(place, log, index))
         }
@@ -310,41 +325,9 @@ fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<S
 
 /// A sealed segment, its index built again from the log whether there is one or not.
 pub(crate) fn index_again(core: &Core, entry: &SegmentEntry) -> Result<Segment, OpenError> {
-    let (head, place, log) = open_sealed_log(core, entry)?;
-    let index = index_log(core, &place, &head, &log)?;
+    let (place, log) = open_sealed_log(core, entry)?;
+    let index = index_sealed(&place, &log)?;
     Ok(Segment::sealed_in_memory(place, log, index))
-}
-
-/// The index of a whole sealed segment, from its log.
-fn index_log(core: &Core, place: &SegmentPlace, head: &SegmentHead, log: &[u8]) -> Result<MemoryIndex, Damage> {
-    let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-    let Scanned { index, continuation, .. } = scan(core, place, &log[SEGMENT_HEAD as usize..], from)?;
-    if continuation.offset != log.len() as u64 {
-        return Err(damaged(&place.file_name, continuation.offset, "a frame cannot be read"));
-    }
-    Ok(index)
-}
-
-/// What the whole frames at the beginning of some bytes say.
-struct Scanned {
-    index: MemoryIndex,
-    /// What the next frame must continue.
-    continuation: Continuation,
-    /// The log was synced this far when the last of them was written.
-    synced: u64,
-}
-
-/// Indexes the whole frames in `bytes`.
-fn scan(core: &Core, place: &SegmentPlace, bytes: &[u8], from: Continuation) -> Result<Scanned, Damage> {
-    let mut scanner = Scanner::new(bytes, place.base, from, core.store);
-    let mut index = MemoryIndex::default();
-    let mut synced = 0;
-    loop {
-        let continuation = scanner.continuation();
-        let Some(frame) = scanner.next_frame() else { return Ok(Scanned { index, continuation, synced }) };
-        frame.index(&mut index).map_err(|what| damaged(&place.file_name, continuation.offset, what))?;
-        synced = frame.head.synced;
-    }
 }
 
 /// The segment at the end of the log.
@@ -381,10 +364,14 @@ fn open_active(
     file.read_exact_into(0, image.write(0..length))?;
     let frames = image.read(SEGMENT_HEAD as usize..length);
     let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-    let Scanned { index, continuation, synced: marked } = scan(core, &place, frames, from)?;
+    let Scanned { index, continuation, synced: marked } = scan(core.store, &place, frames, from)?;
     let end = usize::try_from(continuation.offset).map_err(io::Error::other)?;
     let behind = image.read(end..length);
-    let known = Scanner::new(behind, place.base, continuation, core.store).synced_behind().max(synced);
+    // Mostly zeros, which hold no frame and are quickly passed over.
+    let torn = behind.chunks(4096).any(|piece| piece.iter().fold(0, |any, byte| any | byte) != 0);
+    let marked_behind =
+        if torn { Scanner::new(behind, place.base, continuation, core.store).synced_behind() } else { 0 };
+    let known = marked_behind.max(synced);
     if known > place.base + continuation.offset {
         let what = "a frame cannot be read, but it had been synced: this is damage, not a torn end";
         return Err(damaged(&place.file_name, continuation.offset, what).into());
@@ -398,7 +385,6 @@ fn open_active(
         let segment = Arc::new(Segment::followed(place, file.clone(), continuation.offset, index));
         return Ok(Active { segment, file, continuation, image: None });
     }
-    let torn = behind.iter().any(|byte| *byte != 0);
     recover_tail(&file, &mut image, synced.max(marked).saturating_sub(entry.base), end)?;
     if torn {
         tracing::info!(file = %place.file_name, offset = end, "cutting off a torn end that was never acknowledged");
@@ -425,15 +411,17 @@ pub(crate) fn read_watermark(disk: &dyn Disk) -> u64 {
     bytes.map_or(0, |bytes| watermark::decode(&bytes))
 }
 
-/// Removes files that a crash left behind: segments and indexes that the manifest does not name.
-pub(crate) fn remove_garbage(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
+/// Removes files that a crash left behind: segments and indexes that the manifest does not name, and runs of the directory
+/// other than these, which were merged or cannot be used.
+pub(crate) fn remove_garbage(disk: &dyn Disk, manifest: &Manifest, runs: &[Arc<Run>]) -> io::Result<()> {
     let live = |name: &str| {
         manifest.segments.iter().any(|entry| name == log_name(entry.number) || name == index_name(entry.number))
+            || runs.iter().any(|run| name == run.name())
     };
     for name in disk.list()? {
-        let ours = name.ends_with(".log") || name.ends_with(".idx") || name.ends_with(".new");
+        let ours = [".log", ".idx", ".new"].iter().any(|end| name.ends_with(end)) || is_run_name(&name);
         if ours && !live(&name) {
-            tracing::info!(file = %disk.describe(&name), "removing a file that the manifest does not name");
+            tracing::info!(file = %disk.describe(&name), "removing a file that is not needed any more");
             disk.remove(&name)?;
         }
     }

@@ -15,6 +15,7 @@ use crate::{
     segment::{Segment, SegmentError},
     select::{Found, Wanted, select},
     tail::Tail,
+    view::Matching,
 };
 
 /// A batch ends with the commit in which it reaches so many bytes …
@@ -37,6 +38,8 @@ struct Cursor {
     at: u64,
     remaining: u64,
     phase: Phase,
+    /// Which segments may hold what is read, and the view for which that was found out.
+    matching: Option<(View, Matching)>,
 }
 
 enum Phase {
@@ -55,7 +58,7 @@ pub(crate) fn stream(
 ) -> impl Stream<Item = Result<EventBatch, ReadError>> {
     let remaining = read.limit.unwrap_or(u64::MAX);
     let durable = core.watch();
-    let cursor = Cursor { core, tail, durable, read, at: 0, remaining, phase: Phase::New };
+    let cursor = Cursor { core, tail, durable, read, at: 0, remaining, phase: Phase::New, matching: None };
     stream::unfold(cursor, |mut cursor| async {
         let item = cursor.next().await?;
         if item.is_err() {
@@ -165,6 +168,7 @@ impl Cursor {
         let (view, durable) = self.core.snapshot();
         let backwards = self.backwards();
         let mut silent = 0;
+        self.find_matching(&view);
         loop {
             let Some((segment, bounds)) = self.segment(&view, durable) else {
                 self.at = if backwards { 0 } else { self.at.max(durable.0) };
@@ -188,8 +192,16 @@ impl Cursor {
         }
     }
 
-    /// The segment that holds what comes next, and the positions of it that are to be searched.
+    /// Finds out which segments have to be searched.
+    fn find_matching(&mut self, view: &View) {
+        if self.matching.as_ref().is_none_or(|(of, _)| !Arc::ptr_eq(of, view)) {
+            self.matching = Some((view.clone(), view.matching(&self.read.query)));
+        }
+    }
+
+    /// The next segment that may hold what is read, and the positions of it that are to be searched.
     fn segment(&self, view: &View, durable: Position) -> Option<(Arc<Segment>, std::ops::RangeInclusive<u64>)> {
+        let (_, matching) = self.matching.as_ref()?;
         let holds = |position: u64| {
             let after = view.partition_point(|segment| segment.first_position <= position);
             after.checked_sub(1)
@@ -200,11 +212,12 @@ impl Cursor {
         };
         if self.backwards() {
             let from = self.at.checked_sub(1).filter(|from| *from > 0)?;
-            let index = holds(from)?;
+            let index = matching.at_or_before(holds(from)?)?;
             Some((view[index].clone(), view[index].first_position..=from.min(last(index))))
         } else {
             let from = self.at + 1;
-            let index = holds(from)?;
+            let index = matching.at_or_after(holds(from)?)?;
+            let from = from.max(view.get(index)?.first_position);
             (from <= durable.0).then(|| (view[index].clone(), from..=last(index)))
         }
     }
@@ -289,7 +302,7 @@ fn bound(index: &dyn Index, found: &mut Found, end: u64, backwards: bool) {
     let mut bytes = 0;
     let full = found.ordinals.iter().position(|ordinal| {
         let next = if ordinal + 1 < index.events() { u64::from(index.offset(ordinal + 1)) } else { end };
-        bytes += next - u64::from(index.offset(*ordinal));
+        bytes += next.saturating_sub(u64::from(index.offset(*ordinal)));
         bytes >= BATCH_BYTES
     });
     let Some(full) = full else { return };
@@ -297,6 +310,6 @@ fn bound(index: &dyn Index, found: &mut Found, end: u64, backwards: bool) {
     let keep = full + found.ordinals[full..].iter().take_while(|ordinal| commit.contains(ordinal)).count();
     if keep < found.ordinals.len() {
         found.ordinals.truncate(keep);
-        found.stopped = Some(if backwards { commit.start } else { commit.end - 1 });
+        found.stopped = Some(if backwards { commit.start } else { commit.end.saturating_sub(1) });
     }
 }

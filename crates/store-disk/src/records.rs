@@ -8,7 +8,10 @@ use mainspring_event::{EventBuffer, EventRef, MetadataRef, Position, Tags, Versi
 
 use crate::{
     disk::DiskFile,
-    format::{frame::Kind, record::Record},
+    format::{
+        frame::Kind,
+        record::{Place, Record},
+    },
     index::Index,
     names::Names,
     segment::{Log, Segment, SegmentError},
@@ -28,21 +31,34 @@ pub(crate) struct Records {
 impl Records {
     /// Reads and verifies the records of these events, given in increasing order.
     pub(crate) fn load(segment: &Segment, ordinals: &[u32]) -> Result<Self, SegmentError> {
+        let (data, starts) = Self::read(segment, ordinals)?;
+        let tagged = starts.iter().any(|start| !record_at(&data, *start).tags().is_empty());
+        Ok(Self { data, starts, names: segment.names(tagged)? })
+    }
+
+    /// What the store says of these events, without the names that their authors gave.
+    pub(crate) fn places(segment: &Segment, ordinals: &[u32]) -> Result<Vec<Place>, SegmentError> {
+        let (data, starts) = Self::read(segment, ordinals)?;
+        Ok(starts.iter().map(|start| record_at(&data, *start).place()).collect())
+    }
+
+    /// Verified records, and where each begins.
+    fn read(segment: &Segment, ordinals: &[u32]) -> Result<(Bytes, Vec<u32>), SegmentError> {
         let (data, starts) = match segment.log() {
             Log::Memory(bytes) => {
-                let starts = |index: &dyn Index| ordinals.iter().map(|ordinal| index.offset(*ordinal)).collect();
+                let starts =
+                    |index: &dyn Index| -> Vec<u32> { ordinals.iter().map(|ordinal| index.offset(*ordinal)).collect() };
                 (bytes, segment.with_unlisted_index(starts)?)
             }
             Log::File(file) => Self::copy(segment, file, ordinals)?,
         };
-        let records = Self { data, starts, names: segment.names() };
-        for (index, ordinal) in ordinals.iter().enumerate() {
-            if Record::verify(&records.data[records.starts[index] as usize..]).is_none() {
+        for (start, ordinal) in starts.iter().zip(ordinals) {
+            if data.get(*start as usize..).and_then(Record::verify).is_none() {
                 let offset = segment.with_unlisted_index(|index| index.offset(*ordinal))?;
                 return Err(segment.damage(u64::from(offset), "the checksum of an event does not match").into());
             }
         }
-        Ok(records)
+        Ok((data, starts))
     }
 
     /// Reads runs of neighbouring records of a segment that another process writes into one buffer.

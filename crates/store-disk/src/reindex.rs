@@ -58,7 +58,7 @@ pub fn reindex_on(disk: Arc<dyn Disk>, which: Which) -> Result<Reindexed, OpenEr
     let _guard = lock(&*disk)?;
     let manifest = load_manifest(&*disk)?;
     let ids = (manifest.store, manifest.lineage);
-    let core = Core::new(disk.clone(), Arc::new(SystemClock), ids, Vec::new(), Rules::default(), Position::START);
+    let core = Core::new(disk.clone(), Arc::new(SystemClock), ids, Rules::default(), Position::START);
     let mut done = Reindexed::default();
     let (_, sealed) = manifest.segments.split_last().expect("a manifest that was loaded names a segment");
     for entry in sealed {

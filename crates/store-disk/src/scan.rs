@@ -3,12 +3,15 @@
 use mainspring_store::{StoreId, StreamChange};
 
 use crate::{
+    damage::Damage,
     format::{
         array_at,
         frame::{ALIGN, FRAME_HEAD, FrameHead, names},
         record::Record,
+        segment::{SEGMENT_HEAD, SegmentHead},
     },
     index::{Entry, MemoryIndex},
+    segment::SegmentPlace,
 };
 
 /// Reads frames from a part of the log.
@@ -126,6 +129,39 @@ fn verified_len(head: &FrameHead, names: &[u8], changes: &[u8], records: &[u8]) 
         used += record.len();
     }
     (checksum == head.body && records.len() - used < ALIGN).then_some(used)
+}
+
+/// What the whole frames at the beginning of some bytes say.
+pub(crate) struct Scanned {
+    pub(crate) index: MemoryIndex,
+    /// What the next frame must continue.
+    pub(crate) continuation: Continuation,
+    /// The log was synced this far when the last of them was written.
+    pub(crate) synced: u64,
+}
+
+/// Indexes the whole frames in `bytes`.
+pub(crate) fn scan(store: StoreId, place: &SegmentPlace, bytes: &[u8], from: Continuation) -> Result<Scanned, Damage> {
+    let mut scanner = Scanner::new(bytes, place.base, from, store);
+    let mut index = MemoryIndex::default();
+    let mut synced = 0;
+    loop {
+        let continuation = scanner.continuation();
+        let Some(frame) = scanner.next_frame() else { return Ok(Scanned { index, continuation, synced }) };
+        frame.index(&mut index).map_err(|what| place.damage(continuation.offset, what))?;
+        synced = frame.head.synced;
+    }
+}
+
+/// The index of a sealed segment, built from all of its log.
+pub(crate) fn index_sealed(place: &SegmentPlace, log: &[u8]) -> Result<MemoryIndex, Damage> {
+    let head = SegmentHead::decode(log).map_err(|_| place.damage(0, "the head of the segment cannot be read"))?;
+    let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
+    let Scanned { index, continuation, .. } = scan(head.store, place, &log[SEGMENT_HEAD as usize..], from)?;
+    if continuation.offset != log.len() as u64 {
+        return Err(place.damage(continuation.offset, "a frame cannot be read"));
+    }
+    Ok(index)
 }
 
 /// The part of the store's id that every frame carries.

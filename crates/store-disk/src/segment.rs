@@ -3,21 +3,21 @@
 use std::{
     io,
     sync::{
-        Arc, PoisonError, RwLock, RwLockWriteGuard,
+        Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockWriteGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use bytes::Bytes;
-use mainspring_event::EventId;
 
 use crate::{
+    bell::Bell,
     damage::Damage,
     disk::DiskFile,
-    format::segment::{index_name, log_name},
     image::Image,
     index::{IdHint, Index, MappedIndex, MemoryIndex},
     names::Names,
+    scan::index_sealed,
 };
 
 /// A segment. Its content never changes once written; a sealed one is replaced in the view by cheaper forms of itself.
@@ -31,8 +31,18 @@ pub(crate) struct Segment {
     pub(crate) file_name: String,
     data: Data,
     index: IndexForm,
-    /// What is known of the event ids of a sealed segment without asking its index.
-    ids: Option<IdHint>,
+    /// What is known of a sealed segment without asking its index.
+    summary: Option<Summary>,
+    /// Calls whoever keeps the derived files when one proves damaged.
+    bell: OnceLock<Arc<Bell>>,
+}
+
+/// What is known of a sealed segment at a glance.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Summary {
+    pub(crate) ids: IdHint,
+    /// When its last event was recorded; the least number where there is none.
+    pub(crate) recorded: i64,
 }
 
 enum Data {
@@ -46,10 +56,19 @@ enum Data {
     Sealed(Bytes),
 }
 
-#[derive(Clone)]
+/// An index in memory. It changes only while its segment grows.
+type Shared = Arc<RwLock<MemoryIndex>>;
+
 enum IndexForm {
-    Memory(Arc<RwLock<MemoryIndex>>),
-    Mapped(Arc<MappedIndex>),
+    Memory(Shared),
+    Mapped(Box<IndexFile>),
+}
+
+/// The index file of a sealed segment and, if that proved damaged, what the log says instead.
+struct IndexFile {
+    file: Arc<MappedIndex>,
+    rebuilt: OnceLock<Shared>,
+    rebuilding: Mutex<()>,
 }
 
 /// Why records could not be taken from a segment.
@@ -75,35 +94,50 @@ impl Segment {
 
     /// The same segment, of which nothing is written yet, with another image.
     pub(crate) fn with_image(&self, image: Arc<Image>) -> Self {
-        Self::new(self.place(), Data::Growing(image), self.index.clone(), None)
+        let index = self.memory_index().expect("a segment that grows has its index in memory");
+        Self::new(self.place(), Data::Growing(image), IndexForm::Memory(index.clone()), None)
     }
 
     /// A sealed segment with its index file.
     pub(crate) fn sealed(place: SegmentPlace, log: Bytes, index: MappedIndex) -> Self {
-        let ids = Some(index.id_hint());
-        Self::new(place, Data::Sealed(log), IndexForm::Mapped(Arc::new(index)), ids)
+        let summary = Summary { ids: index.id_hint(), recorded: index.last_recorded() };
+        let file = IndexFile { file: Arc::new(index), rebuilt: OnceLock::new(), rebuilding: Mutex::default() };
+        Self::new(place, Data::Sealed(log), IndexForm::Mapped(Box::new(file)), Some(summary))
     }
 
     /// A sealed segment whose index file is yet to be written.
     pub(crate) fn sealed_in_memory(place: SegmentPlace, log: Bytes, index: MemoryIndex) -> Self {
-        let ids = Some(index.id_hint());
-        Self::new(place, Data::Sealed(log), IndexForm::Memory(Arc::new(RwLock::new(index))), ids)
+        Self::in_memory(place, log, Arc::new(RwLock::new(index)))
     }
 
-    fn new(place: SegmentPlace, data: Data, index: IndexForm, ids: Option<IdHint>) -> Self {
+    fn in_memory(place: SegmentPlace, log: Bytes, index: Shared) -> Self {
+        let summary = {
+            let index = index.read().unwrap_or_else(PoisonError::into_inner);
+            let last = index.frames().checked_sub(1).map(|last| index.frame(last).recorded);
+            Summary { ids: index.id_hint(), recorded: last.unwrap_or(i64::MIN) }
+        };
+        Self::new(place, Data::Sealed(log), IndexForm::Memory(index), Some(summary))
+    }
+
+    fn new(place: SegmentPlace, data: Data, index: IndexForm, summary: Option<Summary>) -> Self {
         let SegmentPlace { number, base, first_position, file_name } = place;
-        Self { number, base, first_position, file_name, data, index, ids }
+        Self { number, base, first_position, file_name, data, index, summary, bell: OnceLock::new() }
     }
 
     /// The same segment after its last write, its `log` mapped.
     pub(crate) fn seal(&self, log: Bytes) -> Self {
-        let ids = self.memory_index().map(|index| index.read().unwrap_or_else(PoisonError::into_inner).id_hint());
-        Self::new(self.place(), Data::Sealed(log), self.index.clone(), ids)
+        let index = self.memory_index().expect("a segment that grows has its index in memory");
+        Self::in_memory(self.place(), log, index.clone())
     }
 
     /// The same segment with its index file.
     pub(crate) fn with_index_file(&self, log: Bytes, index: MappedIndex) -> Self {
         Self::sealed(self.place(), log, index)
+    }
+
+    /// Tells it whom to call when its index file proves damaged.
+    pub(crate) fn attach(&self, bell: &Arc<Bell>) {
+        self.bell.get_or_init(|| bell.clone());
     }
 
     fn place(&self) -> SegmentPlace {
@@ -133,10 +167,15 @@ impl Segment {
 
     /// Asks the index. The index of a growing segment knows events that are not durable yet: callers bound what they use.
     ///
+    /// Where the index file proves damaged, what it said is dropped, the index is built again from the log, and that is asked.
+    ///
     /// # Errors
-    /// [`Damage`] when the index file is not what was written.
-    pub(crate) fn with_index<R>(&self, ask: impl FnOnce(&dyn Index) -> R) -> Result<R, Damage> {
-        let IndexForm::Memory(index) = &self.index else { return self.with_unlisted_index(ask) };
+    /// [`Damage`] when the index has to be built again and the log cannot be read either.
+    pub(crate) fn with_index<R>(&self, ask: impl Fn(&dyn Index) -> R) -> Result<R, Damage> {
+        let index = match self.ask_file(&ask)? {
+            Asked::Answer(answer) => return Ok(answer),
+            Asked::Memory(index) => index,
+        };
         let listed = index.read().unwrap_or_else(PoisonError::into_inner);
         if listed.is_listed() {
             return Ok(ask(&*listed));
@@ -147,43 +186,80 @@ impl Segment {
         Ok(ask(&*RwLockWriteGuard::downgrade(unlisted)))
     }
 
-    /// Asks the index for anything but lists, which may lack the newest events.
+    /// As [`with_index`](Self::with_index), for anything but lists, which may lack the newest events.
     ///
     /// # Errors
-    /// [`Damage`] when the index file is not what was written.
-    pub(crate) fn with_unlisted_index<R>(&self, ask: impl FnOnce(&dyn Index) -> R) -> Result<R, Damage> {
-        match &self.index {
-            IndexForm::Memory(index) => Ok(ask(&*index.read().unwrap_or_else(PoisonError::into_inner))),
-            IndexForm::Mapped(index) => {
-                index.verify().map_err(|what| Damage {
-                    file: self.file_name.replace(&log_name(self.number), &index_name(self.number)),
-                    offset: 0,
-                    what: format!("{what}; the index alone can be deleted, opening builds it again"),
-                })?;
-                Ok(ask(&**index))
-            }
+    /// As [`with_index`](Self::with_index).
+    pub(crate) fn with_unlisted_index<R>(&self, ask: impl Fn(&dyn Index) -> R) -> Result<R, Damage> {
+        match self.ask_file(&ask)? {
+            Asked::Answer(answer) => Ok(answer),
+            Asked::Memory(index) => Ok(ask(&*index.read().unwrap_or_else(PoisonError::into_inner))),
         }
     }
 
-    /// Whether an event with this id may be here.
-    pub(crate) fn may_have(&self, id: EventId) -> bool {
-        self.ids.is_none_or(|ids| ids.may_have(id))
+    /// Asks the index file, if there is one that can be trusted.
+    fn ask_file<R>(&self, ask: &impl Fn(&dyn Index) -> R) -> Result<Asked<'_, R>, Damage> {
+        let index = match &self.index {
+            IndexForm::Memory(index) => return Ok(Asked::Memory(index)),
+            IndexForm::Mapped(index) => index,
+        };
+        if let Some(rebuilt) = index.rebuilt.get() {
+            return Ok(Asked::Memory(rebuilt));
+        }
+        let answer = ask(&*index.file);
+        if index.file.is_damaged() { self.rebuild(index).map(Asked::Memory) } else { Ok(Asked::Answer(answer)) }
     }
 
-    /// The index in memory, unless it is in a file.
+    /// The index in memory, built again from the log because its file is damaged.
+    fn rebuild<'a>(&self, index: &'a IndexFile) -> Result<&'a Shared, Damage> {
+        let _alone = index.rebuilding.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(rebuilt) = index.rebuilt.get() {
+            return Ok(rebuilt);
+        }
+        tracing::warn!(segment = %self.file_name, "the index of a segment is damaged; it is built again from the log");
+        let Data::Sealed(log) = &self.data else { unreachable!("only a sealed segment has an index file") };
+        let rebuilt = Arc::new(RwLock::new(index_sealed(&self.place(), log)?));
+        if let Some(bell) = self.bell.get() {
+            bell.ring();
+        }
+        Ok(index.rebuilt.get_or_init(|| rebuilt))
+    }
+
+    /// What is known of it at a glance, once it is sealed.
+    pub(crate) fn summary(&self) -> Option<Summary> {
+        self.summary
+    }
+
+    /// The index in memory, unless it is in a file that is not known to be damaged.
     pub(crate) fn memory_index(&self) -> Option<&Arc<RwLock<MemoryIndex>>> {
         match &self.index {
             IndexForm::Memory(index) => Some(index),
-            IndexForm::Mapped(_) => None,
+            IndexForm::Mapped(index) => index.rebuilt.get(),
         }
     }
 
-    /// The dictionary, to keep with records of this segment.
-    pub(crate) fn names(&self) -> Arc<dyn Names> {
+    /// The index file, unless there is none or it is known to be damaged.
+    pub(crate) fn index_file(&self) -> Option<&Arc<MappedIndex>> {
         match &self.index {
-            IndexForm::Memory(index) => index.read().unwrap_or_else(PoisonError::into_inner).names().clone(),
-            IndexForm::Mapped(index) => index.clone(),
+            IndexForm::Memory(_) => None,
+            IndexForm::Mapped(index) => index.rebuilt.get().is_none().then_some(&index.file),
         }
+    }
+
+    /// The dictionary, to keep with records of this segment; `tags` says whether those of tags will be asked for.
+    ///
+    /// # Errors
+    /// As [`with_index`](Self::with_index).
+    pub(crate) fn names(&self, tags: bool) -> Result<Arc<dyn Names>, Damage> {
+        let index = match &self.index {
+            IndexForm::Memory(index) => index,
+            IndexForm::Mapped(index) => match index.rebuilt.get() {
+                Some(rebuilt) => rebuilt,
+                None if index.file.verify_names(tags).is_ok() => return Ok(index.file.clone()),
+                None => self.rebuild(index)?,
+            },
+        };
+        Ok(index.read().unwrap_or_else(PoisonError::into_inner).names().clone())
     }
 
     /// What can be read of the log file.
@@ -205,6 +281,13 @@ impl Segment {
     }
 }
 
+/// What came of asking an index file.
+enum Asked<'a, R> {
+    Answer(R),
+    /// There is none, or it is damaged: the index in memory is to be asked.
+    Memory(&'a Shared),
+}
+
 /// How the bytes of a segment are read.
 pub(crate) enum Log<'a> {
     /// Without copying.
@@ -219,4 +302,10 @@ pub(crate) struct SegmentPlace {
     pub(crate) base: u64,
     pub(crate) first_position: u64,
     pub(crate) file_name: String,
+}
+
+impl SegmentPlace {
+    pub(crate) fn damage(&self, offset: u64, what: &str) -> Damage {
+        Damage { file: self.file_name.clone(), offset, what: what.to_owned() }
+    }
 }

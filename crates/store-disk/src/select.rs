@@ -82,7 +82,7 @@ impl Collected<'_> {
                     self.commit = self.index.ordinals(self.index.frame_of(last));
                 }
                 if !self.commit.contains(&ordinal) {
-                    return Some(if self.backwards { self.commit.start } else { self.commit.end - 1 });
+                    return Some(if self.backwards { self.commit.start } else { self.commit.end.saturating_sub(1) });
                 }
             }
             self.ordinals.push(ordinal);
@@ -193,7 +193,7 @@ impl Item {
     }
 
     fn matches(&self, index: &dyn Index, ordinal: u32) -> bool {
-        self.categories.as_ref().is_none_or(|wanted| wanted[category_of(index, ordinal) as usize])
+        self.categories.as_ref().is_none_or(|wanted| wanted.get(category_of(index, ordinal) as usize) == Some(&true))
             && self.streams.as_ref().is_none_or(|wanted| wanted.contains(&index.stream_of(ordinal)))
             && self.types.as_ref().is_none_or(|wanted| wanted.contains(&index.type_of(ordinal)))
             && self.tags.iter().all(|tag| index.postings(List::Tag(*tag)).contains(ordinal))

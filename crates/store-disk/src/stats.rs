@@ -140,7 +140,7 @@ impl DiskStore {
         let durable = self.core.durable().0;
         let mut streams = BTreeMap::<String, StreamStats>::new();
         for segment in self.core.view().iter() {
-            let names = segment.names();
+            let names = segment.names(false).map_err(SegmentError::from)?;
             let found = segment.with_index(|index| {
                 let end = index.ordinal_after(durable);
                 let last = |code: u32| {
@@ -205,7 +205,7 @@ struct Counted {
 
 /// Counts the events of a segment by where the index says that they begin.
 fn count(segment: &Segment, durable: Position) -> Result<Counted, SegmentError> {
-    let names = segment.names();
+    let names = segment.names(false)?;
     let length = segment.end();
     Ok(segment.with_index(|index| {
         let end = index.ordinal_after(durable.0);
@@ -216,8 +216,9 @@ fn count(segment: &Segment, durable: Position) -> Result<Counted, SegmentError> 
             // The index of a growing segment may know events that are not written yet.
             let next = if ordinal + 1 < end { u64::from(index.offset(ordinal + 1)) } else { length };
             let sum = Sum { events: 1, bytes: next.saturating_sub(start) };
-            types[index.type_of(ordinal) as usize].add(sum);
-            categories[index.category_of(index.stream_of(ordinal)) as usize].add(sum);
+            let event_type = types.get_mut(index.type_of(ordinal) as usize);
+            let category = categories.get_mut(index.category_of(index.stream_of(ordinal)) as usize);
+            event_type.into_iter().chain(category).for_each(|total| total.add(sum));
         }
         let present = |(_, sum): &(String, Sum)| sum.events > 0;
         let types = (0..).zip(types).map(|(code, sum)| (names.name(Kind::Type, code).to_owned(), sum));

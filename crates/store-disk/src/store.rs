@@ -13,6 +13,7 @@ use mainspring_store::{
 use crate::{
     commit::Committer,
     core::Core,
+    directory::Keeper,
     disk::{Disk, OsDisk},
     error::OpenError,
     open,
@@ -90,6 +91,7 @@ impl Options {
         let guard = open::lock(&*disk)?;
         let (core, end) = open::for_writing(disk, self.clock, self.segment_bytes)?;
         let committer = Committer::new(core.clone(), self.segment_bytes, self.replayable, end, guard)?;
+        Keeper::start(&core, self.replayable)?;
         Ok(DiskStore { core, limits: Limits::default(), role: Role::Writer(Arc::new(Queue::new(committer))) })
     }
 

@@ -10,6 +10,7 @@ use mainspring_event::Position;
 use mainspring_store::ReadError;
 
 use crate::{
+    commit::open_index,
     core::Core,
     damage::Damage,
     disk::{Access, DiskFile},
@@ -18,9 +19,9 @@ use crate::{
         segment::{SEGMENT_HEAD, SegmentHead, log_name},
     },
     index::MemoryIndex,
-    open::{Active, Opened, read_watermark},
+    open::{Active, Opened, find_runs, read_watermark},
     scan::{Continuation, Scanner},
-    segment::{Segment, SegmentError, SegmentPlace},
+    segment::{Log, Segment, SegmentError, SegmentPlace},
 };
 
 /// How often a follower looks whether there is more.
@@ -37,12 +38,18 @@ struct TailState {
     continuation: Continuation,
     /// What the watermark said when everything below it had been read.
     synced: u64,
+    /// Sealed segments whose index is in memory, until the writer has written it to a file.
+    without_index: Vec<u32>,
 }
 
 impl Tail {
     pub(crate) fn new(opened: &Opened) -> Self {
         let Active { segment, file, continuation, .. } = &opened.active;
+        let view = opened.core.view();
+        let sealed = view.iter().filter(|segment| segment.summary().is_some());
+        let without_index = sealed.filter(|segment| segment.memory_index().is_some());
         let state = TailState {
+            without_index: without_index.map(|segment| segment.number).collect(),
             synced: segment.base + continuation.offset,
             segment: segment.clone(),
             file: file.clone(),
@@ -77,6 +84,7 @@ impl Tail {
             state.go_on(core)?;
         }
         state.synced = synced;
+        state.drop_indexes(core);
         core.publish(Position(state.continuation.next_position - 1));
         Ok(())
     }
@@ -127,10 +135,35 @@ impl TailState {
         let (number, base, first_position) = (head.number, head.base, head.first_position);
         let place = SegmentPlace { number, base, first_position, file_name };
         let segment = Arc::new(Segment::followed(place, file.clone(), SEGMENT_HEAD, MemoryIndex::default()));
+        let passed = self.segment.seal(self.file.map(self.continuation.offset)?);
+        self.without_index.push(passed.number);
+        core.replace(passed);
         core.change_view(|segments| segments.push(segment.clone()));
+        let runs = find_runs(core);
+        core.change_runs(|current| *current = runs);
         self.continuation =
             Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
         (self.segment, self.file) = (segment, file);
         Ok(())
     }
+
+    /// Gives up indexes in memory for those that the writer has written to files meanwhile.
+    fn drop_indexes(&mut self, core: &Core) {
+        let view = core.view();
+        self.without_index.retain(|number| {
+            let Some(segment) = view.iter().find(|segment| segment.number == *number) else { return false };
+            let Log::Memory(log) = segment.log() else { return false };
+            match open_index(&*core.disk, core, *number, segment.end()) {
+                Ok(Ok(index)) => {
+                    core.replace(segment.with_index_file(log, index));
+                    false
+                }
+                // It is not there yet, or just about to be replaced.
+                Ok(Err(_)) | Err(_) => true,
+            }
+        });
+    }
 }
+
+#[cfg(test)]
+mod tests;

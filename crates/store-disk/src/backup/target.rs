@@ -64,7 +64,7 @@ impl<'a> Target<'a> {
     pub(super) fn publish(&self, manifest: &Manifest) -> Result<(), BackupError> {
         self.disk.sync_entries().map_err(BackupError::Target)?;
         self.write(manifest)?;
-        remove_garbage(self.disk, manifest).map_err(BackupError::Target)
+        remove_garbage(self.disk, manifest, &[]).map_err(BackupError::Target)
     }
 
     fn write(&self, manifest: &Manifest) -> Result<(), BackupError> {

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use mainspring_event::{Position, StoredEvent, Version};
 use mainspring_store::{Append, AppendError, Limits, RestoreError, StreamChange};
 
-use super::{Committer, FlushError, decide::find_id};
+use super::{Committer, FlushError};
 use crate::prepare::Prepared;
 
 impl Committer {
@@ -60,7 +60,7 @@ impl Committer {
             if event.version.0 <= head {
                 return refuse(format!("its stream is at version {head}"));
             }
-            let stored = find_id(&self.view, event.event.id).map_err(|damage| RestoreError::Failed(damage.into()))?;
+            let stored = self.view.find_id(event.event.id).map_err(|damage| RestoreError::Failed(damage.into()))?;
             if stored.is_some() || !ids.insert(event.event.id) {
                 return refuse(format!("its id {} is stored already", event.event.id));
             }

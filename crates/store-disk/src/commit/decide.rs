@@ -1,20 +1,18 @@
 //! Decides an append: known already, in conflict, or to be written.
 
-use std::sync::Arc;
-
-use mainspring_event::{EventBuffer, EventId, NewEvent, Position, StreamName, Version};
+use mainspring_event::{EventBuffer, NewEvent, Position, StreamName, Version};
 use mainspring_store::{Append, AppendError, Appended, Check, Conflict, Query, Written};
 
 use super::Committer;
 use crate::{
     core::View,
     damage::Damage,
-    format::frame::Kind,
     prepare::Prepared,
     records::Records,
     rules::Rules,
     segment::{Segment, SegmentError},
     select,
+    view::Matching,
 };
 
 /// What is to be done with an append.
@@ -26,19 +24,12 @@ pub(super) enum Decision {
     FlushFirst,
 }
 
-/// Where an event with a known id is stored.
-pub(super) struct Known {
-    segment: Arc<Segment>,
-    ordinal: u32,
-    position: u64,
-}
-
 impl Committer {
     pub(super) fn decide(&self, prepared: &Prepared) -> Result<Decision, AppendError> {
         let append = &prepared.append;
         let view = &self.view;
         // Before anything else: what a failed sync left in doubt may be this very append.
-        if any_known(view, &append.events).map_err(failed)? {
+        if view.any_known(&append.events).map_err(failed)? {
             return self.repeated(view, &append.events);
         }
         self.check_open().map_err(|refused| AppendError::Failed(refused.into()))?;
@@ -49,7 +40,7 @@ impl Committer {
         for check in &append.checks {
             match check {
                 Check::Stream { stream, expected } => {
-                    let actual = Version(head_in(view, stream.as_str()).map_err(failed)?);
+                    let actual = Version(view.head(stream.as_str()).map_err(failed)?);
                     if !expected.holds(actual) {
                         return Err(Conflict::Stream { stream: stream.clone(), expected: *expected, actual }.into());
                     }
@@ -64,13 +55,12 @@ impl Committer {
 
     /// The version a stream stands at, written or waiting to be.
     pub(super) fn head_of(&self, stream: &str) -> Result<u64, Damage> {
-        head_in(&self.view, stream)
+        self.view.head(stream)
     }
 
     /// The original answer, if every event is known, in the same order and with the same content.
     fn repeated(&self, view: &View, events: &[NewEvent]) -> Result<Decision, AppendError> {
-        let known =
-            events.iter().map(|event| find_id(view, event.id)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        let known = events.iter().map(|event| view.find_id(event.id)).collect::<Result<Vec<_>, _>>().map_err(failed)?;
         let durable = self.core.durable().0;
         if known.iter().flatten().any(|known| known.position > durable) {
             self.check_open().map_err(|refused| AppendError::Unknown(refused.into()))?;
@@ -94,8 +84,11 @@ impl Committer {
 
     fn no_match(&self, query: &Query, after: Option<Position>, rules: &Rules) -> Result<(), AppendError> {
         let after_position = after.unwrap_or_default().0;
-        let begin = self.view.partition_point(|segment| segment.first_position <= after_position).saturating_sub(1);
-        for segment in &self.view[begin..] {
+        let view = &self.view;
+        let begin = view.partition_point(|segment| segment.first_position <= after_position).saturating_sub(1);
+        // Conditions mostly look at what is new, which is in the segment that grows.
+        let matching = if begin + 1 < view.len() { view.matching(query) } else { Matching::All };
+        for (_, segment) in view.iter().enumerate().skip(begin).filter(|(index, _)| matching.contains(*index)) {
             let found = segment
                 .with_index(|index| {
                     let range = index.ordinal_after(after_position)..index.events();
@@ -148,45 +141,6 @@ impl Committer {
         let place = records.record(0).place();
         Ok(limits.retains(place.version, place.recorded, self.head_of(event.stream)?))
     }
-}
-
-/// The version a stream stands at in these segments.
-pub(super) fn head_in(segments: &[Arc<Segment>], stream: &str) -> Result<u64, Damage> {
-    for segment in segments.iter().rev() {
-        let head =
-            segment.with_unlisted_index(|index| index.find(Kind::Stream, stream).map(|code| index.head(code)))?;
-        if let Some(head) = head {
-            return Ok(head);
-        }
-    }
-    Ok(0)
-}
-
-/// Whether the id of any of these events is known.
-fn any_known(view: &View, events: &[NewEvent]) -> Result<bool, Damage> {
-    for segment in view.iter().rev() {
-        let mut candidates = events.iter().filter(|event| segment.may_have(event.id)).peekable();
-        if candidates.peek().is_some()
-            && segment.with_unlisted_index(|index| candidates.any(|event| index.find_id(event.id).is_some()))?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Where the event with this id is stored.
-pub(super) fn find_id(view: &View, id: EventId) -> Result<Option<Known>, Damage> {
-    for segment in view.iter().rev().filter(|segment| segment.may_have(id)) {
-        let found = segment.with_unlisted_index(|index| {
-            let ordinal = index.find_id(id)?;
-            Some((ordinal, index.position(ordinal)))
-        })?;
-        if let Some((ordinal, position)) = found {
-            return Ok(Some(Known { segment: segment.clone(), ordinal, position }));
-        }
-    }
-    Ok(None)
 }
 
 /// A tombstoned stream that the append names, other than to tombstone it again.

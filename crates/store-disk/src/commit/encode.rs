@@ -6,7 +6,7 @@ use bytes::BufMut;
 use mainspring_event::{Position, StoredEvent, Version};
 use mainspring_store::{Append, AppendError, Appended, StreamChange, Written};
 
-use super::{Committer, decide::head_in};
+use super::Committer;
 use crate::{
     damage::Damage,
     format::{
@@ -92,14 +92,13 @@ impl Committer {
 
     /// Looks up the streams of these events, those new to the growing segment in the sealed ones.
     fn streams_of(&self, prepared: &Prepared) -> Result<Vec<KnownStream>, AppendError> {
-        let (_, sealed) = self.view.split_last().expect("a log has a segment that grows");
         let index = self.segment.memory_index().expect("the growing segment has its index in memory");
         let index = index.read().unwrap_or_else(PoisonError::into_inner);
         let known = prepared.hashed().map(|HashedEvent { event, names }| {
             let name = event.stream.as_str();
             match index.find_hashed(Kind::Stream, names.stream, name) {
                 Some(code) => Ok(KnownStream::Code(code)),
-                None => head_in(sealed, name).map(KnownStream::Head),
+                None => self.view.sealed_head(name).map(KnownStream::Head),
             }
         });
         known.collect::<Result<_, _>>().map_err(|damage: Damage| AppendError::Failed(damage.into()))

@@ -12,6 +12,7 @@ use mainspring_store::AppendError;
 use super::{Committer, ahead::Ahead, write::write_image};
 use crate::{
     core::{Core, about},
+    directory::Keeper,
     disk::{Access, Disk, DiskFile},
     format::{
         manifest::SegmentEntry,
@@ -175,10 +176,12 @@ fn index(core: &Core, number: u32) {
     if let Err(error) = write_index(core, number) {
         tracing::warn!(%error, number, "the index of a segment could not be written; opening builds it again");
     }
+    Keeper::wake(core);
 }
 
 /// Writes the index file of a sealed segment and replaces its index in memory.
 pub(crate) fn write_index(core: &Core, number: u32) -> io::Result<()> {
+    let _alone = core.indexing.lock().unwrap_or_else(PoisonError::into_inner);
     let view = core.view();
     let Some(segment) = view.iter().find(|segment| segment.number == number) else { return Ok(()) };
     let Some(index) = segment.memory_index().filter(|_| segment.is_sealed()) else { return Ok(()) };

@@ -1,93 +1,27 @@
 //! The index of a sealed segment: a file, mapped and searched in place.
+//!
+//! Nothing of it is trusted. The header is verified on opening; each section, by its own checksum, when it is first asked
+//! for, so that looking up one stream does not read the ids and tags of the whole segment. A section that proves bad
+//! answers as if it were empty and marks the index as damaged: whoever asked looks at the mark and drops the answer.
 
-use std::{ops::Range, sync::OnceLock};
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+};
 
 use bytes::Bytes;
 use mainspring_event::{EventId, TagTable};
 use mainspring_store::{StoreId, StreamChange};
 
-use super::{FrameEntry, IdHint, Index, List, Postings, partition_point};
+use super::{
+    FrameEntry, IdHint, Index, List, Postings,
+    layout::{CATEGORIES, HEAD, MAGIC, NAMES, SECTIONS, Section, TABLE, TABLE_ENTRY, name_hash},
+    partition_point,
+};
 use crate::{
     format::{FORMAT, array_at, frame::Kind, i64_at, u32_at, u64_at},
     names::Names,
 };
-
-pub(super) const MAGIC: &[u8; 8] = b"MAINSPIX";
-
-/// How many sections an index file has.
-pub(super) const SECTIONS: usize = Section::Changes as usize + 1;
-
-/// Length of the header: 64 bytes, the table of sections, and the header's checksum at the end.
-pub(super) const HEAD: usize = 64 + 16 * SECTIONS + 16;
-
-/// The parts of an index file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub(super) enum Section {
-    StreamNameStarts,
-    StreamNames,
-    TypeNameStarts,
-    TypeNames,
-    SourceNameStarts,
-    SourceNames,
-    ContentTypeNameStarts,
-    ContentTypeNames,
-    TagNameStarts,
-    TagNames,
-    CategoryStarts,
-    CategoryNames,
-    StreamLookup,
-    TypeLookup,
-    TagLookup,
-    CategoryLookup,
-    Offsets,
-    StreamOf,
-    TypeOf,
-    Heads,
-    CategoryOf,
-    StreamStarts,
-    StreamPostings,
-    TypeStarts,
-    TypePostings,
-    CategoryPostingStarts,
-    CategoryPostings,
-    TagStarts,
-    TagPostings,
-    FrameOrdinals,
-    FramePositions,
-    FrameRecorded,
-    Ids,
-    IdOrdinals,
-    Changes,
-}
-
-impl Section {
-    /// Where the names of a kind start, and their bytes.
-    pub(super) fn of_names(kind: Kind) -> (Self, Self) {
-        match kind {
-            Kind::Stream => (Self::StreamNameStarts, Self::StreamNames),
-            Kind::Type => (Self::TypeNameStarts, Self::TypeNames),
-            Kind::Source => (Self::SourceNameStarts, Self::SourceNames),
-            Kind::ContentType => (Self::ContentTypeNameStarts, Self::ContentTypeNames),
-            Kind::Tag => (Self::TagNameStarts, Self::TagNames),
-        }
-    }
-
-    /// The codes of a kind by hash; only for kinds that queries name.
-    pub(super) fn of_lookup(kind: Kind) -> Option<Self> {
-        match kind {
-            Kind::Stream => Some(Self::StreamLookup),
-            Kind::Type => Some(Self::TypeLookup),
-            Kind::Tag => Some(Self::TagLookup),
-            Kind::Source | Kind::ContentType => None,
-        }
-    }
-}
-
-/// The hash by which names are found; part of the format.
-pub(super) fn name_hash(name: &str) -> u32 {
-    crc32c::crc32c(name.as_bytes())
-}
 
 /// Why an index file cannot be used. It is built again from the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -98,16 +32,50 @@ pub(crate) enum BadIndex {
     Damaged,
 }
 
-/// An index file. Its header is verified on opening, its content on first use.
+/// An index file.
 pub(crate) struct MappedIndex {
     bytes: Bytes,
-    table: [(usize, usize); SECTIONS],
+    table: [Place; SECTIONS],
     events: u32,
-    verified: OnceLock<Result<(), BadIndex>>,
+    ids: IdHint,
+    recorded: i64,
+    sections: [Verified; SECTIONS],
+    names: [Verified; NAMES.len()],
+    damaged: AtomicBool,
+}
+
+/// Where a section is, and what its checksum should be.
+#[derive(Clone, Copy, Default)]
+struct Place {
+    start: usize,
+    len: usize,
+    checksum: u32,
+}
+
+/// Whether something was found intact: unknown, yes, or no.
+#[derive(Default)]
+struct Verified(AtomicU8);
+
+impl Verified {
+    const INTACT: u8 = 1;
+    const BAD: u8 = 2;
+
+    /// What `verify` found, the first time or now. Several threads may look at once and find the same.
+    fn get(&self, verify: impl FnOnce() -> bool) -> bool {
+        match self.0.load(Ordering::Acquire) {
+            Self::INTACT => true,
+            Self::BAD => false,
+            _ => {
+                let intact = verify();
+                self.0.store(if intact { Self::INTACT } else { Self::BAD }, Ordering::Release);
+                intact
+            }
+        }
+    }
 }
 
 impl MappedIndex {
-    /// The index of segment `number` whose log has `log_len` bytes.
+    /// The index of segment `number` whose log has `log_len` bytes. Reads the header and nothing else.
     pub(crate) fn open(bytes: Bytes, store: StoreId, number: u32, log_len: u64) -> Result<Self, BadIndex> {
         let head = bytes.get(..HEAD).ok_or(BadIndex::Damaged)?;
         if &head[..8] != MAGIC || crc32c::crc32c(&head[..HEAD - 4]) != u32_at(head, HEAD - 4) {
@@ -116,71 +84,150 @@ impl MappedIndex {
         let same = u32_at(head, 8) == FORMAT
             && u32_at(head, 12) == number
             && StoreId::from_bytes(array_at(head, 16)) == store
-            && u64_at(head, 32) == log_len;
+            && u64_at(head, 32) == log_len
+            && u32_at(head, 52) as usize == SECTIONS;
         if !same {
             return Err(BadIndex::Other);
         }
         if u64_at(head, 40) != bytes.len() as u64 {
             return Err(BadIndex::Damaged);
         }
-        let mut table = [(0, 0); SECTIONS];
-        for (index, entry) in table.iter_mut().enumerate() {
-            let at = 64 + 16 * index;
+        let mut table = [Place::default(); SECTIONS];
+        for (index, place) in table.iter_mut().enumerate() {
+            let at = TABLE + TABLE_ENTRY * index;
             let number = |at| usize::try_from(u64_at(head, at)).map_err(|_| BadIndex::Damaged);
-            *entry = (number(at)?, number(at + 8)?);
-            bytes.get(entry.0..entry.0.saturating_add(entry.1)).ok_or(BadIndex::Damaged)?;
+            *place = Place { start: number(at)?, len: number(at + 8)?, checksum: u32_at(head, at + 16) };
+            bytes.get(place.start..place.start.saturating_add(place.len)).ok_or(BadIndex::Damaged)?;
         }
         let events = u32_at(head, 48);
-        Ok(Self { bytes, table, events, verified: OnceLock::new() })
+        let one_for_each = [Section::Offsets, Section::StreamOf, Section::TypeOf];
+        if one_for_each.iter().any(|section| table[*section as usize].len != 4 * events as usize) {
+            return Err(BadIndex::Damaged);
+        }
+        let ids = IdHint::from_numbers([u64_at(head, 64), u64_at(head, 56)]);
+        let recorded = i64_at(head, 72);
+        let (sections, names) = (std::array::from_fn(|_| Verified::default()), Default::default());
+        Ok(Self { bytes, table, events, ids, recorded, sections, names, damaged: AtomicBool::new(false) })
     }
 
-    /// Verifies the checksum of the whole file, once; every other call relies on it.
+    /// Verifies all of it.
     pub(crate) fn verify(&self) -> Result<(), BadIndex> {
-        *self.verified.get_or_init(|| {
-            let intact = crc32c::crc32c(&self.bytes[HEAD..]) == u32_at(&self.bytes, 52);
-            let text = Kind::ALL.iter().map(|kind| Section::of_names(*kind).1).chain([Section::CategoryNames]);
-            let readable = text.into_iter().all(|section| std::str::from_utf8(self.section(section)).is_ok());
-            if intact && readable { Ok(()) } else { Err(BadIndex::Damaged) }
-        })
+        let sections = (0..SECTIONS).all(|section| self.is_intact(section));
+        let names = (0..NAMES.len()).all(|table| self.is_readable(table));
+        if sections && names && !self.is_damaged() { Ok(()) } else { Err(BadIndex::Damaged) }
+    }
+
+    /// Verifies the names that records of the segment refer to, those of tags only where they are asked for.
+    pub(crate) fn verify_names(&self, tags: bool) -> Result<(), BadIndex> {
+        let readable = Kind::ALL.iter().all(|kind| (*kind == Kind::Tag && !tags) || self.is_readable(*kind as usize));
+        if readable { Ok(()) } else { Err(BadIndex::Damaged) }
+    }
+
+    /// Whether anything that was asked for proved to be other than it was written. Answers given until then are void.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.damaged.load(Ordering::Acquire)
+    }
+
+    /// When the last event of the segment was recorded; the least number where there is none.
+    pub(crate) fn last_recorded(&self) -> i64 {
+        self.recorded
     }
 
     /// The stream changes that the segment holds.
     pub(crate) fn changes(&self) -> Result<Vec<StreamChange>, BadIndex> {
         let bytes = self.section(Section::Changes);
-        serde_json::from_slice(bytes).map_err(|_| BadIndex::Damaged)
+        if self.is_damaged() {
+            return Err(BadIndex::Damaged);
+        }
+        if bytes.is_empty() { Ok(Vec::new()) } else { serde_json::from_slice(bytes).map_err(|_| BadIndex::Damaged) }
     }
 
+    /// Every event id, in order.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = EventId> {
+        self.section(Section::Ids).chunks_exact(16).map(|id| EventId::from_bytes(array_at(id, 0)))
+    }
+
+    fn damage(&self) {
+        self.damaged.store(true, Ordering::Release);
+    }
+
+    fn raw(&self, section: usize) -> &[u8] {
+        let Place { start, len, .. } = self.table[section];
+        &self.bytes[start..start + len]
+    }
+
+    fn is_intact(&self, section: usize) -> bool {
+        self.sections[section].get(|| {
+            let intact = crc32c::crc32c(self.raw(section)) == self.table[section].checksum;
+            if !intact {
+                self.damage();
+            }
+            intact
+        })
+    }
+
+    /// A section, verified; empty if it is damaged.
     fn section(&self, section: Section) -> &[u8] {
-        let (start, length) = self.table[section as usize];
-        &self.bytes[start..start + length]
+        if self.is_intact(section as usize) { self.raw(section as usize) } else { &[] }
+    }
+
+    /// The `N` bytes at `at`; zeros if the section does not have them.
+    fn array<const N: usize>(&self, section: Section, at: usize) -> [u8; N] {
+        match self.section(section).get(at..).and_then(<[u8]>::first_chunk) {
+            Some(array) => *array,
+            None => {
+                self.damage();
+                [0; N]
+            }
+        }
     }
 
     fn number(&self, section: Section, index: u32) -> u32 {
-        u32_at(self.section(section), 4 * index as usize)
+        u32::from_le_bytes(self.array(section, 4 * index as usize))
     }
 
     fn span(&self, starts: Section, code: u32) -> Range<usize> {
-        self.number(starts, code) as usize..self.number(starts, code + 1) as usize
+        self.number(starts, code) as usize..self.number(starts, code.saturating_add(1)) as usize
     }
 
-    fn text(&self, (starts, names): (Section, Section), code: u32) -> &str {
+    /// Whether a table of names is text, and every name in it begins and ends where a character does.
+    fn is_readable(&self, table: usize) -> bool {
+        self.names[table].get(|| {
+            let (starts, names) = NAMES[table];
+            let (starts, text) = (self.section(starts), std::str::from_utf8(self.section(names)));
+            let starts = || starts.chunks_exact(4).map(|start| u32_at(start, 0) as usize);
+            let readable = text.is_ok_and(|text| {
+                starts().is_sorted() && starts().all(|start| text.is_char_boundary(start)) && starts().next() == Some(0)
+            });
+            if !readable {
+                self.damage();
+            }
+            readable
+        })
+    }
+
+    fn text(&self, table: usize, code: u32) -> &str {
+        if !self.is_readable(table) {
+            return "";
+        }
+        let (starts, names) = NAMES[table];
         let bytes = self.section(names).get(self.span(starts, code)).unwrap_or_default();
         #[expect(unsafe_code, reason = "checking names again on every event would cost more than reading it")]
-        // SAFETY: a segment is used only after `verify` found the section valid UTF-8, its content does not change while
-        // it is mapped, and names begin and end where whole names were written.
+        // SAFETY: `is_readable` found that the section is valid UTF-8 and that every start lies between two characters of
+        // it, in order; `bytes` lies between two starts or is empty. What is mapped does not change.
         unsafe {
             std::str::from_utf8_unchecked(bytes)
         }
     }
 
-    fn look_up(&self, lookup: Section, names: (Section, Section), name: &str) -> Option<u32> {
+    fn look_up(&self, lookup: Section, table: usize, name: &str) -> Option<u32> {
         let pairs = self.section(lookup);
         let hash = name_hash(name);
         let len = pairs.len() / 8;
         let mut index = partition_point(len, |index| u32_at(pairs, 8 * index) < hash);
         while index < len && u32_at(pairs, 8 * index) == hash {
             let code = u32_at(pairs, 8 * index + 4);
-            if self.text(names, code) == name {
+            if self.text(table, code) == name {
                 return Some(code);
             }
             index += 1;
@@ -189,8 +236,12 @@ impl MappedIndex {
     }
 
     fn list(&self, starts: Section, entries: Section, code: u32) -> Postings<'_> {
-        let span = self.span(starts, code);
-        Postings::Mapped(&self.section(entries)[4 * span.start..4 * span.end])
+        let Range { start, end } = self.span(starts, code);
+        let list = self.section(entries).get(4 * start..4 * end);
+        if list.is_none() {
+            self.damage();
+        }
+        Postings::Mapped(list.unwrap_or_default())
     }
 }
 
@@ -200,7 +251,7 @@ impl Index for MappedIndex {
     }
 
     fn find(&self, kind: Kind, name: &str) -> Option<u32> {
-        self.look_up(Section::of_lookup(kind)?, Section::of_names(kind), name)
+        self.look_up(Section::of_lookup(kind)?, kind as usize, name)
     }
 
     fn names_of(&self, kind: Kind) -> u32 {
@@ -209,7 +260,7 @@ impl Index for MappedIndex {
     }
 
     fn find_category(&self, name: &str) -> Option<u32> {
-        self.look_up(Section::CategoryLookup, (Section::CategoryStarts, Section::CategoryNames), name)
+        self.look_up(Section::CategoryLookup, CATEGORIES, name)
     }
 
     fn category_of(&self, stream: u32) -> u32 {
@@ -217,11 +268,12 @@ impl Index for MappedIndex {
     }
 
     fn category_name(&self, category: u32) -> &str {
-        self.text((Section::CategoryStarts, Section::CategoryNames), category)
+        self.text(CATEGORIES, category)
     }
 
     fn categories(&self) -> u32 {
-        u32::try_from(self.section(Section::CategoryStarts).len() / 4 - 1).expect("fewer categories than streams")
+        let starts = self.section(Section::CategoryStarts);
+        u32::try_from((starts.len() / 4).saturating_sub(1)).expect("fewer categories than streams")
     }
 
     fn stream_of(&self, ordinal: u32) -> u32 {
@@ -246,7 +298,7 @@ impl Index for MappedIndex {
     }
 
     fn head(&self, stream: u32) -> u64 {
-        u64_at(self.section(Section::Heads), 8 * stream as usize)
+        u64::from_le_bytes(self.array(Section::Heads, 8 * stream as usize))
     }
 
     fn find_id(&self, id: EventId) -> Option<u32> {
@@ -258,11 +310,11 @@ impl Index for MappedIndex {
             return None;
         }
         let index = partition_point(len, |index| at(index) < id.as_slice());
-        (index < len && at(index) == id).then(|| u32_at(self.section(Section::IdOrdinals), 4 * index))
+        (index < len && at(index) == id).then(|| u32::from_le_bytes(self.array(Section::IdOrdinals, 4 * index)))
     }
 
     fn id_hint(&self) -> IdHint {
-        IdHint::from_bits(u64_at(&self.bytes, 56))
+        self.ids
     }
 
     fn frames(&self) -> usize {
@@ -271,16 +323,16 @@ impl Index for MappedIndex {
 
     fn frame(&self, index: usize) -> FrameEntry {
         FrameEntry {
-            first_ordinal: u32_at(self.section(Section::FrameOrdinals), 4 * index),
-            first_position: u64_at(self.section(Section::FramePositions), 8 * index),
-            recorded: i64_at(self.section(Section::FrameRecorded), 8 * index),
+            first_ordinal: u32::from_le_bytes(self.array(Section::FrameOrdinals, 4 * index)),
+            first_position: u64::from_le_bytes(self.array(Section::FramePositions, 8 * index)),
+            recorded: i64::from_le_bytes(self.array(Section::FrameRecorded, 8 * index)),
         }
     }
 }
 
 impl Names for MappedIndex {
     fn name(&self, kind: Kind, code: u32) -> &str {
-        self.text(Section::of_names(kind), code)
+        self.text(kind as usize, code)
     }
 }
 

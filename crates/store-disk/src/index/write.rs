@@ -3,7 +3,7 @@
 use mainspring_store::StoreId;
 
 use super::{
-    mapped::{HEAD, MAGIC, SECTIONS, Section, name_hash},
+    layout::{HEAD, MAGIC, SECTIONS, Section, TABLE, TABLE_ENTRY, name_hash},
     memory::MemoryIndex,
 };
 use crate::{
@@ -24,7 +24,10 @@ pub(crate) fn encode(index: &MemoryIndex, store: StoreId, number: u32, log_len: 
     ids.sort_unstable();
     out.section(Section::Ids, ids.iter().map(|(id, _)| id.to_bytes()));
     out.section(Section::IdOrdinals, ids.iter().map(|(_, ordinal)| ordinal.to_le_bytes()));
-    let changes = serde_json::to_vec(&index.changes).expect("changes always make JSON");
+    let changes = match index.changes.as_slice() {
+        [] => Vec::new(),
+        changes => serde_json::to_vec(changes).expect("changes always make JSON"),
+    };
     out.section(Section::Changes, changes.chunks(1).map(|byte| [byte[0]]));
     out.finish(store, number, log_len, index)
 }
@@ -148,9 +151,8 @@ impl Writer {
     }
 
     fn finish(mut self, store: StoreId, number: u32, log_len: u64, index: &MemoryIndex) -> Vec<u8> {
-        let body = crc32c::crc32c(&self.bytes[HEAD..]);
         let length = self.bytes.len() as u64;
-        let head = &mut self.bytes[..HEAD];
+        let (head, sections) = self.bytes.split_at_mut(HEAD);
         head[..8].copy_from_slice(MAGIC);
         head[8..12].copy_from_slice(&FORMAT.to_le_bytes());
         head[12..16].copy_from_slice(&number.to_le_bytes());
@@ -158,12 +160,19 @@ impl Writer {
         head[32..40].copy_from_slice(&log_len.to_le_bytes());
         head[40..48].copy_from_slice(&length.to_le_bytes());
         head[48..52].copy_from_slice(&short(index.offsets.len()).to_le_bytes());
-        head[52..56].copy_from_slice(&body.to_le_bytes());
-        head[56..64].copy_from_slice(&index.id_hint.to_bits().to_le_bytes());
+        head[52..56].copy_from_slice(&short(SECTIONS).to_le_bytes());
+        let [oldest, newest] = index.id_hint.to_numbers();
+        head[56..64].copy_from_slice(&newest.to_le_bytes());
+        head[64..72].copy_from_slice(&oldest.to_le_bytes());
+        let recorded = index.frames.last().map_or(i64::MIN, |frame| frame.recorded);
+        head[72..80].copy_from_slice(&recorded.to_le_bytes());
         for (index, (start, length)) in self.table.iter().enumerate() {
-            let at = 64 + 16 * index;
+            let at = TABLE + TABLE_ENTRY * index;
+            let from = usize::try_from(*start).expect("it is in memory") - HEAD;
+            let section = &sections[from..from + usize::try_from(*length).expect("it is in memory")];
             head[at..at + 8].copy_from_slice(&start.to_le_bytes());
             head[at + 8..at + 16].copy_from_slice(&length.to_le_bytes());
+            head[at + 16..at + 20].copy_from_slice(&crc32c::crc32c(section).to_le_bytes());
         }
         let checksum = crc32c::crc32c(&head[..HEAD - 4]);
         head[HEAD - 4..].copy_from_slice(&checksum.to_le_bytes());

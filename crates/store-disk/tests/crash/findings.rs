@@ -152,12 +152,14 @@ fn a_torn_end_is_no_damage() {
 
 /// Makes an index say something else, with the right checksums.
 fn forge(bytes: &mut [u8]) {
-    let heads = u64::from_le_bytes(bytes[64 + 16 * 19..][..8].try_into().unwrap()) as usize;
-    bytes[heads] ^= 1;
-    let body = crc32c::crc32c(&bytes[640..]);
-    bytes[52..56].copy_from_slice(&body.to_le_bytes());
-    let head = crc32c::crc32c(&bytes[..636]);
-    bytes[636..640].copy_from_slice(&head.to_le_bytes());
+    let (entry, head_end) = (80 + 20 * 19, 80 + 20 * 35);
+    let number = |at: usize, bytes: &[u8]| u64::from_le_bytes(bytes[at..][..8].try_into().unwrap()) as usize;
+    let (begin, length) = (number(entry, bytes), number(entry + 8, bytes));
+    bytes[begin] ^= 1;
+    let section = crc32c::crc32c(&bytes[begin..][..length]);
+    bytes[entry + 16..][..4].copy_from_slice(&section.to_le_bytes());
+    let head = crc32c::crc32c(&bytes[..head_end]);
+    bytes[head_end..][..4].copy_from_slice(&head.to_le_bytes());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod backup;
 mod boundaries;
 mod damage;
+mod directory;
 mod failures;
 mod findings;
 mod honesty;

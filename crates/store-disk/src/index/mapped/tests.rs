@@ -1,12 +1,14 @@
 //! Index files, as they were written and as they were not.
 
+use std::hint::black_box;
+
 use bytes::Bytes;
 use mainspring_event::{EventId, Version};
 use mainspring_store::{StoreId, StreamChange};
 
-use super::{BadIndex, HEAD, MappedIndex};
+use super::{BadIndex, HEAD, MappedIndex, SECTIONS, Section, TABLE, TABLE_ENTRY};
 use crate::{
-    format::frame::Kind,
+    format::{frame::Kind, u64_at},
     index::{Entry, FrameEntry, Index, List, MemoryIndex, encode},
     names::Names,
 };
@@ -128,4 +130,106 @@ fn a_file_of_another_segment_is_refused() {
     assert_eq!(open(STORE, 4, LOG_LEN), Some(BadIndex::Other));
     assert_eq!(open(STORE, 3, LOG_LEN + 8), Some(BadIndex::Other));
     assert_eq!(open(StoreId::from_bytes([8; 16]), 3, LOG_LEN), Some(BadIndex::Other));
+}
+
+/// The file with one byte changed in each section that is not empty, one at a time.
+fn with_damage_in_each_section() -> impl Iterator<Item = (usize, MappedIndex)> {
+    let bytes = bytes();
+    let sections: Vec<_> = (0..SECTIONS).map(|section| (section, place(&bytes, section))).collect();
+    sections.into_iter().filter(|(_, (_, len))| *len > 0).map(move |(section, (start, len))| {
+        let mut changed = bytes.clone();
+        changed[start + len / 2] ^= 1;
+        (section, MappedIndex::open(Bytes::from(changed), STORE, 3, LOG_LEN).expect("the header is as it was"))
+    })
+}
+
+/// Where a section is, and its length.
+fn place(bytes: &[u8], section: usize) -> (usize, usize) {
+    let number = |at| usize::try_from(u64_at(bytes, TABLE + TABLE_ENTRY * section + at)).unwrap();
+    (number(0), number(8))
+}
+
+#[test]
+fn looking_up_a_stream_reads_no_ids_no_tags_and_no_types() {
+    use Section::*;
+    let expected = open(bytes()).unwrap();
+    let code = expected.find(Kind::Stream, "b-1").unwrap();
+    let read = [StreamNameStarts, StreamNames, StreamLookup, StreamStarts, StreamPostings, Heads, Offsets];
+    let mut untouched = 0;
+    for (section, index) in with_damage_in_each_section() {
+        let found = index.find(Kind::Stream, "b-1").map(|code| {
+            let postings = index.postings(List::Stream(code));
+            let ordinals = (0..postings.len()).map(|at| postings.get(at));
+            (code, index.head(code), ordinals.map(|ordinal| index.offset(ordinal)).collect::<Vec<_>>())
+        });
+        if read.iter().any(|read| *read as usize == section) {
+            assert!(index.is_damaged(), "section {section} is used");
+        } else {
+            assert!(!index.is_damaged(), "section {section} is not used");
+            assert_eq!(found, Some((code, 11, vec![264, 664, 1064])));
+            assert_eq!(index.verify(), Err(BadIndex::Damaged));
+            untouched += 1;
+        }
+    }
+    assert!(untouched > 20, "{untouched}");
+}
+
+/// Everything that an index can be asked, with codes and ordinals that it has and that it has not.
+fn ask_everything(index: &MappedIndex, codes: impl Iterator<Item = u32> + Clone) {
+    for name in ["a-1", "b-1", "$c", "k:1", "k:3", "Opened", "a", ""] {
+        black_box(Kind::ALL.map(|kind| index.find(kind, name)));
+        black_box(index.find_category(name));
+    }
+    for kind in Kind::ALL {
+        black_box(index.names_of(kind));
+        codes.clone().for_each(|code| assert!(index.name(kind, code).len() < 1 << 20));
+    }
+    black_box((index.events(), index.categories(), index.id_hint(), index.last_recorded()));
+    black_box((index.changes().is_ok(), index.verify_names(true).is_ok(), index.ids().count()));
+    for code in codes {
+        for list in [List::Stream(code), List::Type(code), List::Category(code), List::Tag(code)] {
+            let postings = index.postings(list);
+            black_box((0..postings.len()).map(|at| postings.get(at)).max());
+            black_box((postings.below(code), postings.contains(code)));
+        }
+        black_box((index.head(code), index.category_of(code), index.category_name(code).len()));
+        black_box((index.stream_of(code), index.type_of(code), index.offset(code), index.position(code)));
+        black_box((index.frame(code as usize), index.ordinals(index.frame_of(code)), index.find_id(id(code))));
+        black_box((index.ordinal_after(u64::from(code) * 50), index.ordinal_at(i64::from(code) * 500)));
+    }
+    black_box(index.verify().is_ok());
+}
+
+/// Whatever the bytes are, and whether or not their checksums are right, an answer is given and nothing panics.
+#[test]
+fn no_bytes_make_it_panic() {
+    let bytes = bytes();
+    let mut draw = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut next = |below: usize| {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (draw >> 33) as usize % below
+    };
+    let (mut opened, mut damaged) = (0, 0);
+    for round in 0..3_000 {
+        let mut changed = bytes.clone();
+        for _ in 0..=next(4) {
+            let at = if next(4) == 0 { 48 + next(HEAD - 52) } else { HEAD + next(bytes.len() - HEAD) };
+            changed[at] = next(256) as u8;
+        }
+        if round % 3 > 0 {
+            for section in 0..SECTIONS {
+                let (start, len) = place(&changed, section);
+                let checksum = changed.get(start..start.saturating_add(len)).map_or(0, crc32c::crc32c);
+                let at = TABLE + TABLE_ENTRY * section + 16;
+                changed[at..at + 4].copy_from_slice(&checksum.to_le_bytes());
+            }
+        }
+        let checksum = crc32c::crc32c(&changed[..HEAD - 4]);
+        changed[HEAD - 4..HEAD].copy_from_slice(&checksum.to_le_bytes());
+        let Ok(index) = MappedIndex::open(Bytes::from(changed), STORE, 3, LOG_LEN) else { continue };
+        opened += 1;
+        ask_everything(&index, (0..20).chain([1 << 20, u32::MAX - 1, u32::MAX]));
+        damaged += usize::from(index.is_damaged());
+    }
+    assert!(opened > 1_000 && damaged > 300, "{opened} were opened, {damaged} were found damaged");
 }
