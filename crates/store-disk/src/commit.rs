@@ -14,9 +14,10 @@ use mainspring_store::{AppendError, Appended, StreamChange};
 use tokio::sync::oneshot;
 
 use crate::{
+    catalog::Catalog,
     core::Core,
     disk::DiskFile,
-    format::{manifest::Manifest, segment::SEGMENT_HEAD},
+    format::segment::SEGMENT_HEAD,
     open::Guard,
     prepare::Prepared,
     queue::{Pending, Reply},
@@ -37,7 +38,9 @@ pub(crate) struct Committer {
     segment_bytes: u64,
     /// Nothing is done beside the committer, and nothing depends on how long it takes.
     replayable: bool,
-    manifest: Manifest,
+    catalog: Arc<Catalog>,
+    /// How often the store was opened for writing.
+    epoch: u32,
     segment: Arc<Segment>,
     file: Arc<dyn DiskFile>,
     watermark: Arc<dyn DiskFile>,
@@ -78,7 +81,8 @@ pub(crate) struct LogEnd {
     pub(crate) segment: Arc<Segment>,
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) watermark: Arc<dyn DiskFile>,
-    pub(crate) manifest: Manifest,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) epoch: u32,
     pub(crate) continuation: Continuation,
     pub(crate) recorded: i64,
 }
@@ -134,7 +138,7 @@ impl Committer {
         end: LogEnd,
         guard: Guard,
     ) -> io::Result<Self> {
-        let LogEnd { segment, file, watermark, manifest, continuation, recorded } = end;
+        let LogEnd { segment, file, watermark, catalog, epoch, continuation, recorded } = end;
         Ok(Self {
             synced: segment.base + continuation.offset,
             allocated: file.size()?,
@@ -144,7 +148,8 @@ impl Committer {
             core,
             segment_bytes,
             replayable,
-            manifest,
+            catalog,
+            epoch,
             segment,
             file,
             watermark,

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -30,6 +33,8 @@ pub(crate) struct Core {
     pub(crate) lineage: Lineage,
     view: RwLock<View>,
     rules: RwLock<Arc<Rules>>,
+    /// The highest position of an event with tags that was removed.
+    removed_tagged: AtomicU64,
     seen: watch::Sender<Seen>,
 }
 
@@ -58,6 +63,7 @@ impl Core {
             lineage,
             view: RwLock::new(Arc::new(segments)),
             rules: RwLock::new(Arc::new(rules)),
+            removed_tagged: AtomicU64::new(0),
             seen: watch::Sender::new(Seen { durable, closed: false }),
         }
     }
@@ -81,14 +87,38 @@ impl Core {
         change(Arc::make_mut(&mut view));
     }
 
-    /// Replaces the segment of the same number.
+    /// Replaces the segment of the same file by another form of itself, unless scavenging was quicker.
     pub(crate) fn replace(&self, segment: Segment) {
         let segment = Arc::new(segment);
+        let (number, generation) = (segment.number, segment.generation);
+        let same = |old: &Segment| (old.number, old.generation) == (number, generation);
         self.change_view(|segments| {
-            if let Some(old) = segments.iter_mut().find(|old| old.number == segment.number) {
+            if let Some(old) = segments.iter_mut().find(|old| same(old)) {
                 *old = segment;
             }
         });
+    }
+
+    /// Puts what scavenging made of these segments in their place.
+    pub(crate) fn supersede(&self, old: &[Arc<Segment>], new: Option<Segment>) {
+        let gone = |segment: &Segment| old.iter().any(|old| old.number == segment.number);
+        self.change_view(|segments| {
+            let place = segments.iter().position(|segment| gone(segment)).unwrap_or(segments.len());
+            segments.retain(|segment| !gone(segment));
+            if let Some(new) = new {
+                segments.insert(place, Arc::new(new));
+            }
+        });
+    }
+
+    /// The highest position of an event with tags that was removed; 0 where there is none.
+    pub(crate) fn removed_tagged(&self) -> u64 {
+        self.removed_tagged.load(Ordering::Acquire)
+    }
+
+    /// Notes that an event with tags was removed at `position`; called before anyone can miss it.
+    pub(crate) fn note_removed_tagged(&self, position: u64) {
+        self.removed_tagged.fetch_max(position, Ordering::AcqRel);
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {
@@ -128,14 +158,18 @@ impl Core {
             let found = segment.with_index(|index| {
                 let code = index.find(Kind::Stream, stream)?;
                 let postings = index.postings(List::Stream(code));
+                if postings.len() == 0 && segment.sealed_bytes().is_some() {
+                    // All of it was removed; where it stood is kept.
+                    return Some((None, Some(index.head(code))));
+                }
                 let visible = postings.below(index.ordinal_after(durable.0));
                 let last = visible.checked_sub(1).map(|last| postings.get(last))?;
-                Some((last, (visible == postings.len()).then(|| index.head(code))))
+                Some((Some(last), (visible == postings.len()).then(|| index.head(code))))
             })?;
             match found {
                 Some((_, Some(head))) => return Ok(head),
-                Some((last, None)) => return Ok(Records::load(segment, &[last])?.record(0).place().version),
-                None => {}
+                Some((Some(last), None)) => return Ok(Records::load(segment, &[last])?.record(0).place().version),
+                Some((None, None)) | None => {}
             }
         }
         Ok(0)

@@ -6,6 +6,7 @@
 //!
 //! It is not a replicated store: for several machines use PostgreSQL.
 
+mod catalog;
 mod commit;
 mod core;
 mod damage;
@@ -21,6 +22,7 @@ mod reading;
 mod records;
 mod rules;
 mod scan;
+mod scavenge;
 mod segment;
 mod select;
 mod stats;
@@ -31,6 +33,7 @@ mod verify;
 pub use damage::Damage;
 pub use disk::{Access, Disk, DiskFile, LockError, OsDisk};
 pub use error::OpenError;
+pub use scavenge::{ScavengeError, Scavenged};
 pub use stats::{CategoryStats, SegmentStats, Stats, StreamStats, TypeStats};
 pub use store::{DiskStore, Options};
 pub use verify::{Verification, verify, verify_on};

@@ -11,6 +11,7 @@ use mainspring_event::Position;
 use mainspring_store::Clock;
 
 use crate::{
+    catalog::Catalog,
     commit::{LogEnd, open_index, write_index},
     core::{Core, about},
     damage::Damage,
@@ -19,7 +20,7 @@ use crate::{
     format::{
         FORMAT,
         manifest::{BadManifest, MANIFEST, Manifest, SegmentEntry},
-        segment::{BadHead, SEGMENT_HEAD, SegmentHead, index_name, log_name},
+        segment::{BadHead, SEGMENT_HEAD, SegmentHead, log_name},
         watermark::{self, WATERMARK, WATERMARK_LEN},
     },
     index::MemoryIndex,
@@ -90,21 +91,39 @@ pub(crate) fn for_writing(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<
         watermark => watermark?,
     };
     watermark.write_all_at(0, &watermark::encode(segment.base + continuation.offset))?;
-    Ok((core, LogEnd { segment, file, watermark, manifest, continuation, recorded }))
+    let epoch = manifest.epoch;
+    let catalog = Arc::new(Catalog::new(manifest));
+    Ok((core, LogEnd { segment, file, watermark, catalog, epoch, continuation, recorded }))
 }
 
 /// Opens the store to read it while another process may write.
-pub(crate) fn for_reading(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
+pub(crate) fn for_reading(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> Result<Opened, OpenError> {
     // A directory without a store gets no lock file.
-    load_manifest(&*disk)?;
+    load_manifest(&**disk)?;
     // Without a writer nothing moves, and a sync makes every whole frame durable. Where the lock cannot be used at all,
     // on a read-only file system say, only what is known to be synced is shown.
     let guard = disk.lock();
     let tail = if guard.is_ok() { Tail::Whole } else { Tail::Synced };
-    // Before the manifest, which the writer may replace meanwhile: the mark must not lie beyond what that names.
-    let synced = read_watermark(&*disk);
-    let manifest = load_manifest(&*disk)?;
-    open(disk, clock, manifest, synced, tail)
+    open_beside_writer(disk, clock, tail)
+}
+
+/// Opens the store as far as another process that may be writing to it has synced.
+pub(crate) fn for_following(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> Result<Opened, OpenError> {
+    open_beside_writer(disk, clock, Tail::Synced)
+}
+
+fn open_beside_writer(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, tail: Tail) -> Result<Opened, OpenError> {
+    loop {
+        // Before the manifest, which the writer may replace meanwhile: the mark must not lie beyond what that names.
+        let synced = read_watermark(&**disk);
+        let manifest = load_manifest(&**disk)?;
+        let opened = open(disk.clone(), clock.clone(), manifest.clone(), synced, tail);
+        // Scavenging removes files that the manifest has ceased to name; then there is another manifest to go by.
+        match opened {
+            Err(_) if load_manifest(&**disk)? != manifest => {}
+            opened => return opened,
+        }
+    }
 }
 
 pub(crate) fn load_manifest(disk: &dyn Disk) -> Result<Manifest, OpenError> {
@@ -138,11 +157,11 @@ fn holds_commits(disk: &dyn Disk) -> io::Result<bool> {
 /// Writes the first, empty segment and a manifest that names it.
 fn create(disk: &dyn Disk) -> Result<Manifest, OpenError> {
     let mut manifest = Manifest::new();
-    let head = SegmentHead { store: manifest.store, number: 1, base: 0, first_position: 1, previous: 0 };
+    let head = SegmentHead { store: manifest.store, number: 1, base: 0, first_position: 1, previous: 0, generation: 0 };
     let file = disk.create(&log_name(1))?;
     file.write_all_at(0, &head.encode())?;
     file.sync()?;
-    manifest.segments.push(SegmentEntry { number: 1, base: 0, sealed: None });
+    manifest.segments.push(SegmentEntry::active(1, 0));
     manifest.store(disk)?;
     Ok(manifest)
 }
@@ -162,13 +181,14 @@ fn open(
         Rules::default(),
         Position::START,
     ));
+    core.note_removed_tagged(manifest.removed_tagged);
     let mut recorded = i64::MIN;
     let mut rules = Rules::default();
     let Some((active, sealed)) = manifest.segments.split_last() else {
         let what = "it names no segment".to_owned();
         return Err(Damage { file: disk.describe(MANIFEST), offset: 0, what }.into());
     };
-    for entry in sealed {
+    for entry in sealed.iter().filter(|entry| entry.has_file()) {
         let segment = open_sealed(&core, entry, &mut rules)?;
         core.change_view(|segments| segments.push(Arc::new(segment)));
         if tail == Tail::Recover
@@ -201,7 +221,7 @@ fn read_head(
     entry: &SegmentEntry,
     file: &Arc<dyn DiskFile>,
 ) -> Result<(SegmentHead, SegmentPlace), OpenError> {
-    let name = log_name(entry.number);
+    let name = entry.log_name();
     let file_name = core.disk.describe(&name);
     let size = file.size().map_err(|error| about(&*core.disk, &name, &error))?;
     if size < SEGMENT_HEAD {
@@ -212,7 +232,8 @@ fn read_head(
         BadHead::Newer(found) => OpenError::Newer { file: file_name.clone(), found, supported: FORMAT },
         BadHead::Damaged => damaged(&file_name, 0, "the head of the segment cannot be read").into(),
     })?;
-    if (head.store, head.number, head.base) != (core.store, entry.number, entry.base) {
+    let named = (core.store, entry.number, entry.base, entry.generation());
+    if (head.store, head.number, head.base, head.generation) != named {
         return Err(damaged(&file_name, 0, "it is not the segment that the manifest names").into());
     }
     let (number, base, first_position) = (head.number, head.base, head.first_position);
@@ -221,7 +242,7 @@ fn read_head(
 
 /// Opens the file of a segment that the manifest names.
 fn open_log(core: &Core, entry: &SegmentEntry, access: Access) -> Result<Arc<dyn DiskFile>, OpenError> {
-    let name = log_name(entry.number);
+    let name = entry.log_name();
     core.disk.open(&name, access).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => damaged(&core.disk.describe(&name), 0, "the file is missing").into(),
         _ => about(&*core.disk, &name, &error).into(),
@@ -234,7 +255,7 @@ fn damaged(file: &str, offset: u64, what: &str) -> Damage {
 
 /// A sealed segment, with the index from its file or, where that is missing or bad, built again from the log.
 fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<Segment, OpenError> {
-    let name = log_name(entry.number);
+    let name = entry.log_name();
     let file = open_log(core, entry, Access::Read)?;
     let length = entry.sealed.unwrap_or_default();
     if file.size()? < length {
@@ -243,7 +264,8 @@ fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<S
     }
     let (head, place) = read_head(core, entry, &file)?;
     let log = file.map(length)?;
-    let index = match open_index(&*core.disk, core, entry.number, length) {
+    let generation = entry.generation();
+    let index = match open_index(core, &entry.index_name(), entry.number, length) {
         Ok(Ok(index)) => {
             let changes = index.verify().and_then(|()| index.changes());
             changes.map(|changes| (index, changes)).map_err(|bad| bad.to_string())
@@ -254,18 +276,19 @@ fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<S
     match index {
         Ok((index, changes)) => {
             changes.iter().for_each(|change| rules.apply(change));
-            Ok(Segment::sealed(place, log, index))
+            Ok(Segment::sealed(place, log, index).of_generation(generation))
         }
         Err(reason) => {
-            tracing::info!(%reason, index = %core.disk.describe(&index_name(entry.number)), "building an index again");
+            tracing::info!(%reason, index = %core.disk.describe(&entry.index_name()), "building an index again");
             let from =
                 Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-            let Scanned { index, continuation, .. } = scan(core, &place, &log[SEGMENT_HEAD as usize..], from)?;
+            let scanner = Scanner::new(&log[SEGMENT_HEAD as usize..], place.base, from, core.store);
+            let Scanned { index, continuation, .. } = scan(scanner.sparse(generation > 0), &place)?;
             if continuation.offset != length {
                 return Err(damaged(&place.file_name, continuation.offset, "a frame cannot be read").into());
             }
             index.changes().iter().for_each(|change| rules.apply(change));
-            Ok(Segment::sealed_in_memory(place, log, index))
+            Ok(Segment::sealed_in_memory(place, log, index).of_generation(generation))
         }
     }
 }
@@ -279,9 +302,8 @@ struct Scanned {
     synced: u64,
 }
 
-/// Indexes the whole frames in `bytes`.
-fn scan(core: &Core, place: &SegmentPlace, bytes: &[u8], from: Continuation) -> Result<Scanned, Damage> {
-    let mut scanner = Scanner::new(bytes, place.base, from, core.store);
+/// Indexes the whole frames of a segment.
+fn scan(mut scanner: Scanner<'_>, place: &SegmentPlace) -> Result<Scanned, Damage> {
     let mut index = MemoryIndex::default();
     let mut synced = 0;
     loop {
@@ -315,7 +337,8 @@ fn open_active(
     let length = usize::try_from(length - SEGMENT_HEAD).map_err(io::Error::other)?;
     let bytes = file.read_exact_at(SEGMENT_HEAD, length)?;
     let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-    let Scanned { index, continuation, synced: marked } = scan(core, &place, &bytes, from)?;
+    let scanner = Scanner::new(&bytes, place.base, from, core.store);
+    let Scanned { index, continuation, synced: marked } = scan(scanner, &place)?;
     let end = continuation.offset;
     let (whole, behind) = bytes.split_at(usize::try_from(end - SEGMENT_HEAD).map_err(io::Error::other)?);
     let known = Scanner::new(behind, place.base, continuation, core.store).synced_behind().max(synced);
@@ -354,7 +377,8 @@ pub(crate) fn read_watermark(disk: &dyn Disk) -> u64 {
 /// Removes files that a crash left behind: segments and indexes that the manifest does not name.
 fn remove_garbage(disk: &dyn Disk, manifest: &Manifest) -> io::Result<()> {
     let live = |name: &str| {
-        manifest.segments.iter().any(|entry| name == log_name(entry.number) || name == index_name(entry.number))
+        let mut files = manifest.segments.iter().filter(|entry| entry.has_file());
+        files.any(|entry| name == entry.log_name() || name == entry.index_name())
     };
     for name in disk.list()? {
         let ours = name.ends_with(".log") || name.ends_with(".idx") || name.ends_with(".new");

@@ -10,12 +10,13 @@ use std::{
 
 use bytes::Bytes;
 use mainspring_event::EventId;
+use mainspring_store::StreamChange;
 
 use crate::{
     damage::Damage,
     disk::DiskFile,
-    format::segment::{index_name, log_name},
-    index::{IdHint, Index, MappedIndex, MemoryIndex},
+    format::segment::{compacted_index_name, compacted_log_name, index_name, log_name},
+    index::{BadIndex, IdHint, Index, MappedIndex, MemoryIndex},
     names::Names,
 };
 
@@ -28,6 +29,8 @@ pub(crate) struct Segment {
     pub(crate) first_position: u64,
     /// Where the file is, for messages.
     pub(crate) file_name: String,
+    /// 0 as it was written; another number for each file that scavenging put in its place.
+    pub(crate) generation: u32,
     data: Data,
     index: IndexForm,
     /// What is known of the event ids of a sealed segment without asking its index.
@@ -79,7 +82,7 @@ impl Segment {
 
     fn new(place: SegmentPlace, data: Data, index: IndexForm, ids: Option<IdHint>) -> Self {
         let SegmentPlace { number, base, first_position, file_name } = place;
-        Self { number, base, first_position, file_name, data, index, ids }
+        Self { number, base, first_position, file_name, generation: 0, data, index, ids }
     }
 
     /// The same segment after its last write, its `log` mapped.
@@ -90,7 +93,28 @@ impl Segment {
 
     /// The same segment with its index file.
     pub(crate) fn with_index_file(&self, log: Bytes, index: MappedIndex) -> Self {
-        Self::sealed(self.place(), log, index)
+        Self::sealed(self.place(), log, index).of_generation(self.generation)
+    }
+
+    /// The segment as scavenging wrote it.
+    pub(crate) fn of_generation(self, generation: u32) -> Self {
+        Self { generation, ..self }
+    }
+
+    /// The name of its file.
+    pub(crate) fn log_name(&self) -> String {
+        match self.generation {
+            0 => log_name(self.number),
+            generation => compacted_log_name(self.number, generation),
+        }
+    }
+
+    /// The name of its index file.
+    pub(crate) fn index_name(&self) -> String {
+        match self.generation {
+            0 => index_name(self.number),
+            generation => compacted_index_name(self.number, generation),
+        }
     }
 
     fn place(&self) -> SegmentPlace {
@@ -125,11 +149,7 @@ impl Segment {
         match &self.index {
             IndexForm::Memory(index) => Ok(ask(&*index.read().unwrap_or_else(PoisonError::into_inner))),
             IndexForm::Mapped(index) => {
-                index.verify().map_err(|what| Damage {
-                    file: self.file_name.replace(&log_name(self.number), &index_name(self.number)),
-                    offset: 0,
-                    what: format!("{what}; the index alone can be deleted, opening builds it again"),
-                })?;
+                index.verify().map_err(|what| self.index_damage(what))?;
                 Ok(ask(&**index))
             }
         }
@@ -145,6 +165,25 @@ impl Segment {
         match &self.index {
             IndexForm::Memory(index) => Some(index),
             IndexForm::Mapped(_) => None,
+        }
+    }
+
+    /// The stream changes that it holds.
+    pub(crate) fn changes(&self) -> Result<Vec<StreamChange>, Damage> {
+        match &self.index {
+            IndexForm::Memory(index) => Ok(index.read().unwrap_or_else(PoisonError::into_inner).changes().to_vec()),
+            IndexForm::Mapped(index) => {
+                let changes = index.verify().and_then(|()| index.changes());
+                changes.map_err(|what| self.index_damage(what))
+            }
+        }
+    }
+
+    fn index_damage(&self, what: BadIndex) -> Damage {
+        Damage {
+            file: format!("{}.idx", self.file_name.trim_end_matches(".log")),
+            offset: 0,
+            what: format!("{what}; the index alone can be deleted, opening builds it again"),
         }
     }
 

@@ -9,8 +9,8 @@ use crate::{
     format::{
         FORMAT,
         frame::Kind,
-        manifest::{Manifest, SegmentEntry},
-        segment::{BadHead, SEGMENT_HEAD, SegmentHead, index_name, log_name},
+        manifest::{Compacted, MANIFEST, Manifest, SegmentEntry},
+        segment::{BadHead, SEGMENT_HEAD, SegmentHead},
     },
     index::{Index, List, MappedIndex, MemoryIndex},
     names::Names,
@@ -67,15 +67,26 @@ pub fn verify(directory: impl AsRef<Path>) -> Result<Verification, OpenError> {
 /// # Errors
 /// As [`verify`].
 pub fn verify_on(disk: Arc<dyn Disk>) -> Result<Verification, OpenError> {
-    // Before the manifest and the files: what is written while they are checked may be torn.
-    let synced = read_watermark(&*disk);
-    let manifest = load_manifest(&*disk)?;
-    let mut check = Check { disk: &*disk, manifest: &manifest, found: Verification::default(), heads: HashMap::new() };
+    loop {
+        // Before the manifest and the files: what is written while they are checked may be torn.
+        let synced = read_watermark(&*disk);
+        let manifest = load_manifest(&*disk)?;
+        let (found, missing) = check(&*disk, &manifest, synced)?;
+        // Scavenging removes files that the manifest has ceased to name.
+        if !missing || load_manifest(&*disk)? == manifest {
+            return Ok(found);
+        }
+    }
+}
+
+/// Checks what a manifest names; says also whether a file was missing.
+fn check(disk: &dyn Disk, manifest: &Manifest, synced: u64) -> Result<(Verification, bool), OpenError> {
+    let mut check = Check { disk, manifest, found: Verification::default(), heads: HashMap::new(), missing: false };
     let mut chain = None;
     for entry in &manifest.segments {
         chain = check.segment(entry, chain, synced)?;
     }
-    Ok(check.found)
+    Ok((check.found, check.missing))
 }
 
 struct Check<'a> {
@@ -84,6 +95,8 @@ struct Check<'a> {
     found: Verification,
     /// The version each stream stands at.
     heads: HashMap<Box<str>, u64>,
+    /// Whether a file is not there.
+    missing: bool,
 }
 
 /// What the next segment must continue.
@@ -100,9 +113,13 @@ impl Check<'_> {
 
     /// Checks one segment; answers what the next one must continue if this one is whole.
     fn segment(&mut self, entry: &SegmentEntry, chain: Option<Chain>, synced: u64) -> Result<Option<Chain>, OpenError> {
-        let name = log_name(entry.number);
+        if let Some(compacted) = entry.compacted.filter(|_| !entry.has_file()) {
+            return Ok(self.nothing_left(entry, &compacted, chain));
+        }
+        let name = entry.log_name();
         let file = match self.disk.open(&name, Access::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.missing = true;
                 self.damage(&name, 0, "the file is missing");
                 return Ok(None);
             }
@@ -125,7 +142,8 @@ impl Check<'_> {
             self.damage(&name, 0, "it does not continue the segment before it");
         }
         let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-        let mut scanner = Scanner::new(&bytes[SEGMENT_HEAD as usize..], head.base, from, self.manifest.store);
+        let scanner = Scanner::new(&bytes[SEGMENT_HEAD as usize..], head.base, from, self.manifest.store);
+        let mut scanner = scanner.sparse(entry.generation() > 0);
         let mut index = MemoryIndex::default();
         while let Some(frame) = scanner.next_frame() {
             let at = scanner.continuation().offset - u64::from(frame.head.length);
@@ -133,8 +151,17 @@ impl Check<'_> {
                 self.damage(&name, at, what);
                 return Ok(None);
             }
-            self.found.commits += 1;
+            // A compacted segment says in frames of its own what must outlive its events.
+            self.found.commits += u64::from(frame.head.events > 0 || entry.compacted.is_none());
             self.found.events += u64::from(frame.head.events);
+            for (stream, emptied_at) in frame.emptied() {
+                let head = self.heads.entry(stream.into()).or_default();
+                let before = std::mem::replace(head, emptied_at.max(*head));
+                if emptied_at < before {
+                    let what = format!("stream `{stream}` stands at version {before}, here it says {emptied_at}");
+                    self.damage(&name, at, what);
+                }
+            }
             for (offset, record) in frame.records() {
                 let place = record.place();
                 let stream = index.names().name(Kind::Stream, place.stream);
@@ -154,15 +181,27 @@ impl Check<'_> {
         if entry.sealed.is_some() {
             self.index(entry, &index, length)?;
         }
-        Ok(Some(Chain { end: head.base + end.offset, previous: end.previous, next_position: end.next_position }))
+        let (end_of_range, previous) = entry
+            .compacted
+            .map_or((head.base + end.offset, end.previous), |compacted| (compacted.end, compacted.chain));
+        Ok(Some(Chain { end: end_of_range, previous, next_position: end.next_position }))
+    }
+
+    /// Checks the place of segments of which nothing is left.
+    fn nothing_left(&mut self, entry: &SegmentEntry, compacted: &Compacted, chain: Option<Chain>) -> Option<Chain> {
+        let next_position = chain.as_ref().map_or(1, |chain| chain.next_position);
+        if chain.is_some_and(|chain| chain.end != entry.base) {
+            let what = format!("segment {} does not continue the segment before it", entry.number);
+            self.damage(MANIFEST, 0, what);
+        }
+        Some(Chain { end: compacted.end, previous: compacted.chain, next_position })
     }
 
     fn head(&mut self, entry: &SegmentEntry, bytes: &[u8]) -> Result<Option<SegmentHead>, OpenError> {
-        let name = log_name(entry.number);
+        let name = entry.log_name();
+        let named = (self.manifest.store, entry.number, entry.base, entry.generation());
         match SegmentHead::decode(bytes) {
-            Ok(head) if (head.store, head.number, head.base) == (self.manifest.store, entry.number, entry.base) => {
-                return Ok(Some(head));
-            }
+            Ok(head) if (head.store, head.number, head.base, head.generation) == named => return Ok(Some(head)),
             Ok(_) => self.damage(&name, 0, "it is not the segment that the manifest names"),
             Err(BadHead::Damaged) => self.damage(&name, 0, "the head of the segment cannot be read"),
             Err(BadHead::Newer(found)) => {
@@ -174,7 +213,7 @@ impl Check<'_> {
 
     /// Tells a torn tail from damage.
     fn end_of_log(&mut self, entry: &SegmentEntry, bytes: &[u8], scanner: &Scanner<'_>, synced: u64) {
-        let name = log_name(entry.number);
+        let name = entry.log_name();
         let end = scanner.continuation().offset;
         if entry.sealed.is_some() {
             if end != bytes.len() as u64 {
@@ -191,9 +230,10 @@ impl Check<'_> {
 
     /// Compares an index file with what the log says.
     fn index(&mut self, entry: &SegmentEntry, log: &MemoryIndex, length: u64) -> Result<(), OpenError> {
-        let name = index_name(entry.number);
+        let name = entry.index_name();
         let file = match self.disk.open(&name, Access::Read) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.missing = true;
                 self.found.stale_indexes.push(self.disk.describe(&name));
                 return Ok(());
             }

@@ -242,7 +242,7 @@ impl Committer {
             lsn: 0,
             first_position: 0,
             synced: self.synced,
-            epoch: self.manifest.epoch,
+            epoch: self.epoch,
             previous: self.previous,
             names: 0,
             changes: 0,

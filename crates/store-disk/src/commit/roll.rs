@@ -7,10 +7,10 @@ use mainspring_store::AppendError;
 use super::{Committer, ahead::Ahead};
 use crate::{
     core::{Core, about},
-    disk::{Access, Disk, DiskFile},
+    disk::{Access, DiskFile},
     format::{
         manifest::SegmentEntry,
-        segment::{SEGMENT_HEAD, SegmentHead, index_name, log_name},
+        segment::{SEGMENT_HEAD, SegmentHead, log_name},
     },
     index::{BadIndex, MappedIndex, MemoryIndex, encode},
     segment::{Segment, SegmentPlace},
@@ -38,6 +38,7 @@ impl Committer {
             base: self.segment.base + self.end,
             first_position: self.next_position,
             previous: self.previous,
+            generation: 0,
         };
         let name = log_name(head.number);
         let disk = self.core.disk.clone();
@@ -49,19 +50,19 @@ impl Committer {
         let begun = file.write_all_at(0, &head.encode()).and_then(|()| file.sync()).and_then(|()| file.size());
         let allocated = begun.map_err(|error| explain(&error))?;
 
-        let mut manifest = self.manifest.clone();
-        if let Some(last) = manifest.segments.last_mut() {
+        let catalog = self.catalog.clone();
+        let mut change = catalog.begin();
+        if let Some(last) = change.manifest.segments.last_mut() {
             last.sealed = Some(self.end);
         }
-        manifest.segments.push(SegmentEntry { number: head.number, base: head.base, sealed: None });
-        let next = manifest.prepare(&*disk)?;
+        change.manifest.segments.push(SegmentEntry::active(head.number, head.base));
+        let next = change.prepare(&*disk)?;
         // The last step that can fail without leaving it open which manifest holds.
         let log = self.file.map(self.end)?;
-        if let Err(error) = next.publish(&*disk) {
+        if let Err(error) = change.publish(&*disk, next) {
             self.poison(format!("the manifest could not be replaced: {error}"));
             return Err(error);
         }
-        self.manifest = manifest;
 
         let full = std::mem::replace(&mut self.file, file);
         // The zeros behind the last frame, which are not mapped, are not needed any more; keeping them would be harmless.
@@ -95,7 +96,7 @@ impl Committer {
     /// Begins to prepare the next segment: at once in a store that has several, and in the first when it is half full, so
     /// that small stores never pay for one.
     pub(super) fn prepare_next(&mut self) {
-        let small = self.manifest.segments.len() == 1 && self.end < self.segment_bytes / 2;
+        let small = self.core.view().len() == 1 && self.end < self.segment_bytes / 2;
         if self.replayable || self.ahead.is_some() || small {
             return;
         }
@@ -143,29 +144,31 @@ pub(crate) fn write_index(core: &Core, number: u32) -> io::Result<()> {
         let index = index.read().map_err(|_| io::Error::other("its index was left half-changed by a panic"))?;
         encode(&index, core.store, number, segment.end())
     };
-    let mapped = store_index(&*core.disk, core, number, &bytes, segment.end())?;
+    let mapped = store_index(core, segment, &bytes)?;
     core.replace(segment.with_index_file(log.clone(), mapped));
     Ok(())
 }
 
-fn store_index(disk: &dyn Disk, core: &Core, number: u32, bytes: &[u8], log_len: u64) -> io::Result<MappedIndex> {
-    let (name, next) = (index_name(number), format!("{}.new", index_name(number)));
+fn store_index(core: &Core, segment: &Segment, bytes: &[u8]) -> io::Result<MappedIndex> {
+    let disk = &*core.disk;
+    let name = segment.index_name();
+    let next = format!("{name}.new");
     let file = disk.create(&next)?;
     file.write_all_at(0, bytes)?;
     file.sync()?;
     disk.rename(&next, &name)?;
     disk.sync_entries()?;
-    open_index(disk, core, number, log_len)?.map_err(io::Error::other)
+    open_index(core, &name, segment.number, segment.end())?.map_err(io::Error::other)
 }
 
-/// Opens the index file of a segment.
+/// Opens the index file `name` of a segment whose log has `log_len` bytes.
 pub(crate) fn open_index(
-    disk: &dyn Disk,
     core: &Core,
+    name: &str,
     number: u32,
     log_len: u64,
 ) -> io::Result<Result<MappedIndex, BadIndex>> {
-    let file = disk.open(&index_name(number), Access::Read)?;
+    let file = core.disk.open(name, Access::Read)?;
     let bytes = file.map(file.size()?)?;
     Ok(MappedIndex::open(bytes, core.store, number, log_len))
 }

@@ -14,6 +14,10 @@ use crate::{
 
 pub(super) const MAGIC: &[u8; 8] = b"MAINSPIX";
 
+/// Set in the first ordinal of a frame that continues the commit of the one before. A segment is smaller than 4 GiB and a
+/// record longer than two bytes, so no ordinal needs this bit.
+pub(super) const CONTINUES: u32 = 1 << 31;
+
 /// How many sections an index file has.
 pub(super) const SECTIONS: usize = Section::Changes as usize + 1;
 
@@ -270,8 +274,10 @@ impl Index for MappedIndex {
     }
 
     fn frame(&self, index: usize) -> FrameEntry {
+        let ordinal = u32_at(self.section(Section::FrameOrdinals), 4 * index);
         FrameEntry {
-            first_ordinal: u32_at(self.section(Section::FrameOrdinals), 4 * index),
+            first_ordinal: ordinal & !CONTINUES,
+            continues: ordinal & CONTINUES != 0,
             first_position: u64_at(self.section(Section::FramePositions), 8 * index),
             recorded: i64_at(self.section(Section::FrameRecorded), 8 * index),
         }

@@ -3,10 +3,8 @@
 use super::{BadManifest, Manifest, SegmentEntry};
 
 fn manifest() -> Manifest {
-    let segments = vec![
-        SegmentEntry { number: 1, base: 0, sealed: Some(4_096) },
-        SegmentEntry { number: 2, base: 4_096, sealed: None },
-    ];
+    let segments =
+        vec![SegmentEntry { sealed: Some(4_096), ..SegmentEntry::active(1, 0) }, SegmentEntry::active(2, 4_096)];
     Manifest { epoch: 3, segments, ..Manifest::new() }
 }
 
