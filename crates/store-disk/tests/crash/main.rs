@@ -10,5 +10,6 @@ mod killed;
 mod kit;
 mod processes;
 mod reading;
+mod scavenging;
 mod truth;
 mod workload;

@@ -1,0 +1,413 @@
+//! Freeing space in a real directory: it becomes smaller, whatever goes on meanwhile, and nothing else changes.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
+
+use std::{
+    fs,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::StreamExt;
+use mainspring_conformance::ManualClock;
+use mainspring_event::{Category, NewEvent, Position, StoredEvent, StreamName, Tag, Version};
+use mainspring_store::{
+    Append, AppendError, Check, EventStore, Expected, Query, Read, ReadError, ReadFrom, Restore, Retained, Retention,
+    StreamChange,
+};
+use mainspring_store_disk::{DiskStore, Options, ScavengeError, verify};
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+const SEGMENT: u64 = 8192;
+
+/// A machine under load may take long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn options() -> Options {
+    Options::default().segment_bytes(SEGMENT).scavenge_when_called()
+}
+
+fn open(directory: &TempDir) -> DiskStore {
+    options().open(directory.path()).unwrap()
+}
+
+fn stream(name: &str) -> StreamName {
+    StreamName::new(name).unwrap()
+}
+
+fn event(name: &str) -> NewEvent {
+    NewEvent::json(stream(name), "Happened".parse().unwrap(), vec![b'7'; 120])
+}
+
+fn newest(target: Retained, count: u64) -> Append {
+    Append::default()
+        .change(StreamChange::Retain { target, retention: Retention { max_count: Some(count), max_age: None } })
+}
+
+fn category(name: &str) -> Retained {
+    Retained::Category(Category::new(name).unwrap())
+}
+
+async fn events(store: &DiskStore, read: Read) -> Vec<StoredEvent> {
+    let mut batches = store.read(read);
+    let mut events = Vec::new();
+    while let Some(batch) = batches.next().await {
+        events.extend(batch.unwrap().iter().map(|event| event.to_stored().unwrap()));
+    }
+    events
+}
+
+async fn all(store: &DiskStore) -> Vec<StoredEvent> {
+    events(store, Read::new(Query::All)).await
+}
+
+fn files(directory: &Path, ending: &str) -> Vec<(String, u64)> {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    let named = entries.map(|entry| (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().len()));
+    named.filter(|(name, _)| name.ends_with(ending)).collect()
+}
+
+fn bytes(directory: &Path) -> u64 {
+    files(directory, ".log").iter().chain(&files(directory, ".idx")).map(|(_, bytes)| bytes).sum()
+}
+
+/// Closes the store, deletes its indexes, and opens it again.
+fn reopen_without_indexes(store: DiskStore, directory: &TempDir) -> DiskStore {
+    drop(store);
+    for (name, _) in files(directory.path(), ".idx") {
+        fs::remove_file(directory.path().join(name)).unwrap();
+    }
+    open(directory)
+}
+
+#[tokio::test]
+async fn space_is_free_afterwards_and_the_files_stay_few() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory);
+    store.append(newest(category("a"), 2)).await.unwrap();
+    for round in 0..40 {
+        for number in 0..10 {
+            store.append(Append::new([event(&format!("a-{number}")), event("b-1")])).await.unwrap();
+        }
+        if round % 8 == 7 {
+            let (before, shown) = (bytes(directory.path()), all(&store).await);
+            let done = store.scavenge().await.unwrap();
+            assert!(done.events > 0 && done.rewritten > 0, "{done:?}");
+            assert_eq!(before - bytes(directory.path()), done.bytes, "{done:?}");
+            assert_eq!(all(&store).await, shown);
+        }
+    }
+    let shown = all(&store).await;
+    assert_eq!(shown.len(), 400 + 20);
+    let kept: u64 = files(directory.path(), ".log").iter().map(|(_, bytes)| *bytes).sum();
+    let segments = files(directory.path(), ".log").len() as u64;
+    assert!(segments <= 2 * kept.div_ceil(SEGMENT) + 2, "{segments} segments of {SEGMENT} for {kept} bytes");
+    let again = store.scavenge().await.unwrap();
+    assert_eq!((again.events, again.bytes), (0, 0), "{again:?}");
+    drop(store);
+    assert!(verify(directory.path()).unwrap().is_intact());
+    assert_eq!(all(&open(&directory)).await, shown);
+}
+
+#[tokio::test]
+async fn a_stream_without_events_keeps_its_head_in_the_log_alone() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(&directory);
+    for number in 0..200 {
+        store.append(Append::new([event(&format!("a-{number}")), event("c-1")])).await.unwrap();
+    }
+    store.append(newest(category("a"), 0)).await.unwrap();
+    let done = store.scavenge().await.unwrap();
+    assert!(done.events > 150, "{done:?}");
+    for _ in 0..3 {
+        store = reopen_without_indexes(store, &directory);
+        for number in [0, 1, 57, 100, 150] {
+            let name = stream(&format!("a-{number}"));
+            let none = store.append(Append::default().expect(name.clone(), Expected::NoStream)).await;
+            assert!(matches!(none, Err(AppendError::Conflict(_))), "{number}: {none:?}");
+            store.append(Append::default().expect(name.clone(), Expected::Exactly(Version(1)))).await.unwrap();
+            let gone = store.read(Read::new(Query::stream(name)).from(ReadFrom::Version(Version(1)))).next().await;
+            assert!(matches!(gone, Some(Err(ReadError::Truncated { first: Version(2), .. }))), "{gone:?}");
+        }
+        // What is there is written again when more can be removed, and what was known of streams with it.
+        let truncate = StreamChange::TruncateBefore { stream: stream("c-1"), version: Version(20) };
+        store.append(Append::new([event("c-1")]).change(truncate)).await.unwrap();
+        store.scavenge().await.unwrap();
+    }
+    let next = store.append(Append::new([event("a-57")])).await.unwrap();
+    assert_eq!(next.written[0].version, Version(2));
+    drop(store);
+    assert!(verify(directory.path()).unwrap().is_intact());
+}
+
+#[tokio::test]
+async fn a_relaxed_rule_shows_no_holes() {
+    let directory = TempDir::new().unwrap();
+    let store = options().segment_bytes(2048).scavenge_every(Duration::from_secs(3600)).open(directory.path()).unwrap();
+    // The first segment has much that is kept and is not worth it; the later ones are.
+    store.append(Append::new([event("a-1"), event("a-1"), event("b-1"), event("b-1"), event("b-1")])).await.unwrap();
+    for _ in 0..20 {
+        store.append(Append::new((0..4).map(|_| event("a-1")))).await.unwrap();
+    }
+    store.append(newest(Retained::Stream(stream("a-1")), 3)).await.unwrap();
+    let before = files(directory.path(), ".log").len();
+    // Going on in the next segment is when space is freed.
+    store.append(Append::new((0..12).map(|_| event("c-1")))).await.unwrap();
+    store.append(Append::new((0..12).map(|_| event("c-1")))).await.unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while files(directory.path(), ".log").len() + 10 > before {
+        assert!(Instant::now() < deadline, "no space is freed");
+        tokio::task::yield_now().await;
+    }
+    assert!(directory.path().join("00000001.log").exists(), "this one is not worth it");
+    let everything = Retention { max_count: None, max_age: None };
+    let target = Retained::Stream(stream("a-1"));
+    store.append(Append::default().change(StreamChange::Retain { target, retention: everything })).await.unwrap();
+    let check = |shown: Vec<StoredEvent>| {
+        let versions: Vec<_> = shown.iter().map(|event| event.version.0).collect();
+        assert_eq!(versions.last(), Some(&82));
+        assert!(versions.windows(2).all(|pair| pair[0] + 1 == pair[1]), "{versions:?}");
+    };
+    let read = || Read::new(Query::stream(stream("a-1")));
+    check(events(&store, read()).await);
+    let store = reopen_without_indexes(store, &directory);
+    check(events(&store, read()).await);
+}
+
+#[tokio::test]
+async fn what_is_too_old_goes_by_the_clock_of_the_store() {
+    let directory = TempDir::new().unwrap();
+    let clock = Arc::new(ManualClock::at(jiff::Timestamp::from_second(1_000_000_000).unwrap()));
+    let store = options().clock(clock.clone()).open(directory.path()).unwrap();
+    let (target, hour) = (category("a"), Duration::from_secs(3600));
+    let retention = Retention { max_count: None, max_age: Some(hour) };
+    store.append(Append::default().change(StreamChange::Retain { target, retention })).await.unwrap();
+    for _ in 0..100 {
+        store.append(Append::new([event("a-1")])).await.unwrap();
+        clock.advance(Duration::from_secs(60));
+    }
+    let done = store.scavenge().await.unwrap();
+    // The segment that is being written is left alone.
+    assert!((25..=40).contains(&done.events), "{done:?}");
+    assert_eq!(all(&store).await.len(), 60);
+    assert_eq!(store.info().await.unwrap().first.0, done.events + 1);
+    clock.advance(hour * 2);
+    store.scavenge().await.unwrap();
+    assert_eq!(all(&store).await.len(), 0);
+    let info = store.info().await.unwrap();
+    assert!(info.first <= info.head && info.head == Position(100), "{info:?}");
+}
+
+#[tokio::test]
+async fn an_id_is_unknown_once_its_event_is_gone() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory);
+    let (kept, gone) = (event("b-1"), event("a-1"));
+    store.append(Append::new([kept.clone()])).await.unwrap();
+    store.append(Append::new([gone.clone()])).await.unwrap();
+    for _ in 0..100 {
+        store.append(Append::new([event("a-1")])).await.unwrap();
+    }
+    store.append(newest(Retained::Stream(stream("a-1")), 1)).await.unwrap();
+    store.scavenge().await.unwrap();
+    assert_eq!(store.append(Append::new([kept])).await.unwrap().position, Position(1));
+    assert_eq!(store.append(Append::new([gone])).await.unwrap().position, Position(103), "it is a new event");
+}
+
+#[tokio::test]
+async fn a_decision_over_what_is_gone_is_stale_for_ever() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(&directory);
+    for _ in 0..100 {
+        let tags = vec![Tag::parse("k:1").unwrap()];
+        store.append(Append::new([NewEvent { tags, ..event("a-1") }, event("b-1")])).await.unwrap();
+    }
+    let truncate = StreamChange::TruncateBefore { stream: stream("a-1"), version: Version(51) };
+    store.append(Append::default().change(truncate)).await.unwrap();
+    store.scavenge().await.unwrap();
+    for _ in 0..2 {
+        let unless = |after: u64| {
+            let query = Query::tags([Tag::parse("k:2").unwrap()]);
+            Append::default().check(Check::NoMatch { query, after: Some(Position(after)) })
+        };
+        let stale = store.append(unless(98)).await;
+        assert!(matches!(stale, Err(AppendError::Stale { floor: Position(99) })), "{stale:?}");
+        store.append(unless(99)).await.expect("at the floor everything that counts is there");
+        store = reopen_without_indexes(store, &directory);
+    }
+}
+
+/// Writers, readers and followers go on while space is freed again and again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn appends_and_reads_go_on_meanwhile() {
+    const KEPT: u64 = 400;
+    let directory = TempDir::new().unwrap();
+    let options = Options::default().segment_bytes(4096).scavenge_every(Duration::from_millis(1));
+    let store = options.open(directory.path()).unwrap();
+    store.append(newest(category("r"), 1)).await.unwrap();
+    let done = Arc::new(AtomicBool::new(false));
+    let mut tasks = Vec::new();
+    for register in 0..3 {
+        let (store, done) = (store.clone(), done.clone());
+        tasks.push(tokio::spawn(async move {
+            let name = format!("r-{register}");
+            let mut version = 0;
+            while !done.load(Ordering::Relaxed) {
+                let expected = Expected::Exactly(Version(version));
+                store.append(Append::new([event(&name)]).expect(stream(&name), expected)).await.unwrap();
+                version += 1;
+            }
+        }));
+    }
+    {
+        let (store, done) = (store.clone(), done.clone());
+        tasks.push(tokio::spawn(async move {
+            while !done.load(Ordering::Relaxed) {
+                store.scavenge().await.unwrap();
+                tokio::task::yield_now().await;
+            }
+        }));
+    }
+    for backwards in [false, true] {
+        let (store, done) = (store.clone(), done.clone());
+        tasks.push(tokio::spawn(async move {
+            let mut least = 0;
+            while !done.load(Ordering::Relaxed) {
+                let read = Read::new(Query::stream(stream("kept-1")));
+                let mut shown = events(&store, if backwards { read.backwards() } else { read }).await;
+                if backwards {
+                    shown.reverse();
+                }
+                assert!(shown.len() >= least, "events that were shown are gone");
+                least = shown.len();
+                assert!(shown.iter().map(|event| event.version.0).eq(1..=shown.len() as u64));
+            }
+        }));
+    }
+    let follower = {
+        let store = store.clone();
+        tokio::spawn(async move {
+            let mut batches = store.read(Read::new(Query::All).follow());
+            let (mut last, mut seen) = (Position::START, 0);
+            while seen < KEPT {
+                let batch = timeout(PATIENCE, batches.next()).await.unwrap().unwrap().unwrap();
+                for event in batch.iter() {
+                    assert!(event.position > last);
+                    last = event.position;
+                    seen += u64::from(event.stream == "kept-1");
+                    assert!(event.stream != "kept-1" || event.version.0 == seen, "the follower missed an event");
+                }
+            }
+        })
+    };
+    for number in 0..KEPT {
+        let expected = Expected::Exactly(Version(number));
+        store.append(Append::new([event("kept-1")]).expect(stream("kept-1"), expected)).await.unwrap();
+    }
+    timeout(PATIENCE, follower).await.unwrap().unwrap();
+    done.store(true, Ordering::Relaxed);
+    for task in tasks {
+        timeout(PATIENCE, task).await.unwrap().unwrap();
+    }
+    store.scavenge().await.unwrap();
+    store.close().unwrap();
+    assert!(matches!(store.scavenge().await, Err(ScavengeError::Closed)));
+    drop(store);
+    let verified = verify(directory.path()).unwrap();
+    assert!(verified.is_intact() && verified.events < KEPT + 60, "{verified:?}");
+}
+
+/// Processes that only read notice what the writer has done.
+#[tokio::test]
+async fn readers_of_other_processes_see_nothing_come_back() {
+    let directory = TempDir::new().unwrap();
+    let store = options().segment_bytes(2048).open(directory.path()).unwrap();
+    let reader = options().open_read_only(directory.path()).unwrap();
+    for _ in 0..60 {
+        store.append(Append::new([event("a-1"), event("b-1")])).await.unwrap();
+    }
+    assert_eq!(all(&reader).await, all(&store).await);
+    store.append(newest(Retained::Stream(stream("a-1")), 2)).await.unwrap();
+    assert_eq!(all(&reader).await.len(), 62);
+    let late = options().open_read_only(directory.path()).unwrap();
+    for round in 0..4 {
+        store.scavenge().await.unwrap();
+        assert_eq!(all(&reader).await, all(&store).await, "after pass {round}");
+        // The late one has not read these segments when they are replaced and put together.
+        for _ in 0..30 {
+            store.append(Append::new([event("a-1"), event("a-1"), event("b-1")])).await.unwrap();
+        }
+    }
+    store.scavenge().await.unwrap();
+    assert_eq!(all(&late).await, all(&store).await);
+    let everything = Retention { max_count: None, max_age: None };
+    let target = Retained::Stream(stream("a-1"));
+    store.append(Append::default().change(StreamChange::Retain { target, retention: everything })).await.unwrap();
+    let shown = all(&store).await;
+    for (name, reader) in [("the first", &reader), ("the late one", &late)] {
+        assert_eq!(all(reader).await, shown, "{name}");
+        assert_eq!(reader.info().await.unwrap(), store.info().await.unwrap(), "{name}");
+    }
+    let fresh = options().open_read_only(directory.path()).unwrap();
+    assert_eq!(all(&fresh).await, shown);
+    assert!(matches!(fresh.scavenge().await, Err(ScavengeError::ReadOnly)));
+}
+
+#[tokio::test]
+async fn a_history_with_holes_can_be_copied() {
+    let (directory, copy) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let store = open(&directory);
+    for _ in 0..60 {
+        store.append(Append::new([event("a-1"), event("b-1"), event("a-1"), event("c-1")])).await.unwrap();
+    }
+    store.append(newest(Retained::Stream(stream("a-1")), 5)).await.unwrap();
+    store.scavenge().await.unwrap();
+    let history = all(&store).await;
+    let copied = options().open(copy.path()).unwrap();
+    for part in history.chunks(50) {
+        copied.restore(part.to_vec()).await.unwrap();
+    }
+    assert_eq!(all(&copied).await, history);
+}
+
+#[tokio::test]
+async fn damage_in_a_compacted_segment_is_found_and_nothing_of_it_is_removed() {
+    let directory = TempDir::new().unwrap();
+    let store = open(&directory);
+    for _ in 0..120 {
+        store.append(Append::new([event("a-1"), event("b-1")])).await.unwrap();
+    }
+    store.append(newest(Retained::Stream(stream("a-1")), 5)).await.unwrap();
+    store.scavenge().await.unwrap();
+    drop(store);
+    let (name, length) = files(directory.path(), ".log").into_iter().find(|(name, _)| name.contains('-')).unwrap();
+    let path = directory.path().join(&name);
+    let whole = fs::read(&path).unwrap();
+    let mut harmless = 0;
+    for at in (0..usize::try_from(length).unwrap()).step_by(5) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        fs::write(&path, bytes).unwrap();
+        harmless += usize::from(verify(directory.path()).unwrap().is_intact());
+    }
+    // Only the zeros between a frame's last record and the next frame are not looked at.
+    assert!(harmless < whole.len() / 5 / 40, "{harmless} of {} changes are not found", whole.len() / 5);
+    fs::write(&path, &whole[..whole.len() - 8]).unwrap();
+    assert!(!verify(directory.path()).unwrap().is_intact());
+    let mut bytes = whole;
+    let payload = bytes.windows(60).position(|window| window == [b'7'; 60]).unwrap();
+    bytes[payload] = b'8';
+    fs::write(&path, &bytes).unwrap();
+    let store = open(&directory);
+    store.append(newest(Retained::Stream(stream("b-1")), 5)).await.unwrap();
+    let refused = store.scavenge().await;
+    assert!(matches!(refused, Err(ScavengeError::Damaged(_))), "{refused:?}");
+    assert_eq!(fs::read(&path).unwrap(), bytes);
+    fs::remove_file(&path).unwrap();
+    assert!(!verify(directory.path()).unwrap().is_intact());
+}
