@@ -87,16 +87,19 @@ impl Core {
         change(Arc::make_mut(&mut view));
     }
 
-    /// Replaces the segment of the same file by another form of itself, unless scavenging was quicker.
-    pub(crate) fn replace(&self, segment: Segment) {
+    /// Replaces the segment of the same file by another form of itself. Says whether it did: scavenging may have been quicker.
+    pub(crate) fn replace(&self, segment: Segment) -> bool {
         let segment = Arc::new(segment);
         let (number, generation) = (segment.number, segment.generation);
         let same = |old: &Segment| (old.number, old.generation) == (number, generation);
+        let mut replaced = false;
         self.change_view(|segments| {
             if let Some(old) = segments.iter_mut().find(|old| same(old)) {
                 *old = segment;
+                replaced = true;
             }
         });
+        replaced
     }
 
     /// Puts what scavenging made of these segments in their place.

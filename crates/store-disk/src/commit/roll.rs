@@ -145,7 +145,10 @@ pub(crate) fn write_index(core: &Core, number: u32) -> io::Result<()> {
         encode(&index, core.store, number, segment.end())
     };
     let mapped = store_index(core, segment, &bytes)?;
-    core.replace(segment.with_index_file(log.clone(), mapped));
+    if !core.replace(segment.with_index_file(log.clone(), mapped)) {
+        // Scavenging has put another file in the place of the segment, and nobody needs this index any more.
+        core.disk.remove(&segment.index_name())?;
+    }
     Ok(())
 }
 
