@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Streams(streams::Args),
     /// Show what the store holds and how much room it takes.
     Stats,
+    /// Free the space of what retention has removed, while nobody writes to the store.
+    Scavenge,
     /// Check every byte of the store, changing nothing.
     Verify,
     /// Write all events as CloudEvents in JSON, one a line.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use mainspring::{
-    disk::OpenError,
+    disk::{OpenError, ScavengeError},
     store::{AppendError, ReadError},
 };
 
@@ -36,6 +36,9 @@ impl Exit {
             return Some(Self::Conflict);
         }
         if let Some(OpenError::Damaged(_) | OpenError::ManifestMissing { .. }) = cause.downcast_ref() {
+            return Some(Self::Damage);
+        }
+        if let Some(ScavengeError::Damaged(_)) = cause.downcast_ref() {
             return Some(Self::Damage);
         }
         matches!(cause.downcast_ref(), Some(ReadError::Damaged(_))).then_some(Self::Damage)

@@ -19,6 +19,7 @@ mod notices;
 mod open;
 mod output;
 mod projections;
+mod scavenge;
 mod state;
 mod stats;
 mod streams;
@@ -60,6 +61,7 @@ fn run(Args { global, command }: Args) -> anyhow::Result<Exit> {
         Command::Events(args) => runtime.block_on(events::run(&global.data, args, &mut output)),
         Command::Streams(args) => streams::run(&global.data, args, &mut output),
         Command::Stats => runtime.block_on(stats::run(&global.data, &mut output)),
+        Command::Scavenge => runtime.block_on(scavenge::run(&global.data, &mut output)),
         Command::Verify => verify::run(&global.data, &mut output),
         Command::Export(args) => runtime.block_on(export::run(&global.data, args, &mut output)),
         Command::Import(args) => runtime.block_on(import::run(&global.data, args, &mut output)),

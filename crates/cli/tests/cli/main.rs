@@ -12,6 +12,7 @@ mod kit;
 mod overview;
 mod read_models;
 mod roundtrip;
+mod scavenge;
 mod sharing;
 mod shop;
 mod terminal;

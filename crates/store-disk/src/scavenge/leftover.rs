@@ -154,3 +154,6 @@ fn key(change: &StreamChange) -> (u8, String) {
 fn unreadable(segment: &Segment, error: &mainspring_event::NameError) -> Damage {
     segment.damage(0, format!("it names a stream that cannot be one: {error}"))
 }
+
+#[cfg(test)]
+mod tests;
