@@ -33,22 +33,20 @@ fn with_much_to_remove() -> Place {
 fn space_is_freed_and_a_second_time_there_is_none() {
     let place = with_much_to_remove();
     let before = place.run("events --json", "");
-    let expected = "\
-./mainspring-data: 5 full segments looked at
-5 written again, 0 gone
-28 removed, 12.2 KiB free
-";
     let ran = place.run("scavenge", "");
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
-    let lines: Vec<_> = ran.out.lines().collect();
-    let shape: Vec<_> = expected.lines().collect();
-    assert_eq!(lines[..2], shape[..2], "{}", ran.out);
-    assert_eq!(lines.len(), 3, "{}", ran.out);
-    assert!(lines[2].contains(" events removed, ") && lines[2].ends_with(" KiB free"), "{}", ran.out);
+    // How many bytes an index takes is not for this program to say.
+    let (said, freed) = ran.out.rsplit_once(", ").unwrap();
+    let expected = "\
+./mainspring-data: 14 full segments looked at
+14 written again, 0 gone
+28 events removed";
+    assert_eq!(said, expected);
+    assert!(freed.ends_with(" KiB free\n"), "{freed}");
     assert_eq!(place.run("events --json", ""), before);
     assert_eq!(place.run("verify", "").code, Some(0));
     let again = "\
-./mainspring-data: 3 full segments looked at
+./mainspring-data: 1 full segment looked at
 nothing to remove; the segment that is being written is left alone
 ";
     place.check("scavenge", "", 0, again, "");
@@ -60,9 +58,9 @@ fn programs_are_told_the_numbers() {
     let ran = place.run("scavenge --json", "");
     let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
     let number = |name: &str| json[name].as_u64().unwrap();
-    assert_eq!((ran.code, number("segments"), number("rewritten"), number("removed")), (Some(0), 5, 5, 0));
+    assert_eq!((ran.code, number("segments"), number("rewritten"), number("removed")), (Some(0), 14, 14, 0));
     assert!(number("events") > 20 && number("bytes") > 5_000, "{json}");
-    let nothing = "{\"segments\":3,\"rewritten\":0,\"removed\":0,\"events\":0,\"bytes\":0}\n";
+    let nothing = "{\"segments\":1,\"rewritten\":0,\"removed\":0,\"events\":0,\"bytes\":0}\n";
     place.check("scavenge --json", "", 0, nothing, "");
 }
 

@@ -3,6 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use mainspring_event::{Position, Tag, Version};
 use mainspring_sim::{Fault, Operation, Seed, SimDisk, Unsynced};
 use mainspring_store::{
@@ -273,6 +274,33 @@ fn a_full_disk_keeps_everything_and_leaves_nothing_behind() {
         }
         println!("{full} full, {freed} freed");
         assert!(full > 5 && freed > 5, "{full} full, {freed} freed");
+    });
+}
+
+/// Scavenging may be quicker than a process that has read the manifest and not yet opened its files.
+#[test]
+fn files_that_are_replaced_while_they_are_opened_are_no_damage() {
+    block_on(async {
+        let scene = Scene::after(6, None).await;
+        let files = names(&scene.disk).into_iter().filter(|name| name.ends_with(".log") || name.ends_with(".idx"));
+        for name in files.step_by(3) {
+            for verifies in [false, true] {
+                let disk = scene.disk();
+                let store = open(&disk).unwrap();
+                let quicker = store.clone();
+                // In such a store a pass never waits.
+                disk.meanwhile(Operation::Open, &name, move || {
+                    quicker.scavenge().now_or_never().expect("it runs in place").unwrap();
+                });
+                if verifies {
+                    let verified = verify_on(Arc::new(disk.clone())).unwrap();
+                    assert!(verified.is_intact() && verified.stale_indexes.is_empty(), "{name}: {verified:?}");
+                } else {
+                    let reader = replayable(1024, &clock()).open_read_only_on(Arc::new(disk.clone()));
+                    assert_eq!(all(&reader.unwrap()).await, all(&store).await, "{name}");
+                }
+            }
+        }
     });
 }
 
