@@ -3,7 +3,7 @@
 use std::{
     io,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -33,6 +33,8 @@ pub(crate) struct Core {
     pub(crate) lineage: Lineage,
     view: RwLock<View>,
     rules: RwLock<Arc<Rules>>,
+    /// Locked while rules change, and while events are removed under them.
+    rules_gate: Mutex<()>,
     /// The highest position of an event with tags that was removed.
     removed_tagged: AtomicU64,
     seen: watch::Sender<Seen>,
@@ -63,6 +65,7 @@ impl Core {
             lineage,
             view: RwLock::new(Arc::new(segments)),
             rules: RwLock::new(Arc::new(rules)),
+            rules_gate: Mutex::new(()),
             removed_tagged: AtomicU64::new(0),
             seen: watch::Sender::new(Seen { durable, closed: false }),
         }
@@ -129,6 +132,17 @@ impl Core {
     }
 
     pub(crate) fn change_rules(&self, change: impl FnOnce(&mut Rules)) {
+        self.change_rules_under(&self.keep_rules(), change);
+    }
+
+    /// Keeps the rules as they are until the guard is dropped, other than by who holds it. A rule that is relaxed meanwhile
+    /// waits, so that what it shows again has not just been removed.
+    pub(crate) fn keep_rules(&self) -> MutexGuard<'_, ()> {
+        self.rules_gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the rules that somebody keeps.
+    pub(crate) fn change_rules_under(&self, _kept: &MutexGuard<'_, ()>, change: impl FnOnce(&mut Rules)) {
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut rules));
     }

@@ -211,6 +211,33 @@ async fn what_is_too_old_goes_by_the_clock_of_the_store() {
 }
 
 #[tokio::test]
+async fn reads_pass_the_place_of_segments_that_are_gone() {
+    let directory = TempDir::new().unwrap();
+    let mut store = open(&directory);
+    for name in ["r-1", "b-1", "r-1", "b-2", "r-1"] {
+        for _ in 0..100 {
+            store.append(Append::new([event(name)])).await.unwrap();
+        }
+    }
+    store.append(newest(Retained::Stream(stream("r-1")), 5)).await.unwrap();
+    let done = store.scavenge().await.unwrap();
+    assert!(done.removed > 4, "{done:?}");
+    let kept: Vec<u64> = (101..=200).chain(301..=400).chain(496..=500).collect();
+    for _ in 0..2 {
+        for from in [0, 1, 50, 99, 100, 150, 200, 250, 300, 495] {
+            let positions = |events: Vec<StoredEvent>| events.iter().map(|event| event.position.0).collect::<Vec<_>>();
+            let above = Read::new(Query::All).from(ReadFrom::After(Position(from)));
+            let expected: Vec<_> = kept.iter().copied().filter(|position| *position > from).collect();
+            assert_eq!(positions(events(&store, above.clone()).await), expected, "above {from}");
+            let expected: Vec<_> = kept.iter().rev().copied().filter(|position| *position < from).collect();
+            assert_eq!(positions(events(&store, above.backwards()).await), expected, "below {from}");
+        }
+        assert!(store.info().await.unwrap().first.0 > 50);
+        store = reopen_without_indexes(store, &directory);
+    }
+}
+
+#[tokio::test]
 async fn an_id_is_unknown_once_its_event_is_gone() {
     let directory = TempDir::new().unwrap();
     let store = open(&directory);
@@ -351,8 +378,12 @@ async fn readers_of_other_processes_see_nothing_come_back() {
             store.append(Append::new([event("a-1"), event("a-1"), event("b-1")])).await.unwrap();
         }
     }
-    store.scavenge().await.unwrap();
-    assert_eq!(all(&late).await, all(&store).await);
+    for _ in 0..2 {
+        assert_eq!(all(&late).await, all(&store).await);
+        assert_eq!(all(&reader).await, all(&store).await);
+        // The second time they know everything but that it was replaced.
+        store.scavenge().await.unwrap();
+    }
     let everything = Retention { max_count: None, max_age: None };
     let target = Retained::Stream(stream("a-1"));
     store.append(Append::default().change(StreamChange::Retain { target, retention: everything })).await.unwrap();

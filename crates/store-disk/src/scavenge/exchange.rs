@@ -6,13 +6,23 @@ use super::{
     ScavengeError, Work,
     leftover::Leftover,
     rewrite::{NewFile, Rewritten, head_of, remove},
-    survey::Survey,
+    survey::{Moment, Survey},
 };
 use crate::{core::View, disk::Access, segment::Segment};
 
-/// Drops segments of which nothing is left; answers by how many bytes the files have become smaller.
-pub(super) fn drop_segments(work: &Work, gone: &[Survey]) -> Result<u64, ScavengeError> {
+/// Drops segments of which nothing is left; answers by how many bytes the files have become smaller. Nothing where a rule was
+/// relaxed meanwhile: then nothing is done.
+pub(super) fn drop_segments(work: &Work, moment: &Moment, gone: &[Survey]) -> Result<Option<u64>, ScavengeError> {
     let core = &work.core;
+    let _kept = core.keep_rules();
+    for survey in gone {
+        // The streams were not kept in memory for all of them at once.
+        let rules = core.rules();
+        let now = Moment { view: moment.view.clone(), rules, ..*moment };
+        if !Arc::ptr_eq(&now.rules, &moment.rules) && !Survey::of(core, &now, &survey.segment)?.keeps_nothing() {
+            return Ok(None);
+        }
+    }
     let view = core.view();
     let mut tagged = 0;
     let mut change = work.catalog.begin();
@@ -27,18 +37,27 @@ pub(super) fn drop_segments(work: &Work, gone: &[Survey]) -> Result<u64, Scaveng
     core.note_removed_tagged(tagged);
     let segments: Vec<_> = gone.iter().map(|survey| survey.segment.clone()).collect();
     core.supersede(&segments, None);
-    Ok(remove_files(work, &segments))
+    Ok(Some(remove_files(work, &segments)))
 }
 
-/// Puts what was written again of `group` in its place; answers by how many bytes the files have become smaller.
+/// Puts what was written again of `group` in its place; answers by how many bytes the files have become smaller. Nothing
+/// where a rule was relaxed meanwhile: then nothing is done.
 pub(super) fn exchange(
     work: &Work,
+    moment: &Moment,
     group: &[Survey],
     rewritten: Rewritten,
     leftover: &Leftover,
-) -> Result<u64, ScavengeError> {
+) -> Result<Option<u64>, ScavengeError> {
     let core = &work.core;
     let Rewritten { file, removed_tagged, .. } = rewritten;
+    let kept = core.keep_rules();
+    for survey in group {
+        if !survey.still_holds(core, moment)? {
+            remove(core, file.iter().flat_map(|file| names(&file.segment)));
+            return Ok(None);
+        }
+    }
     let numbers = (group[0].segment.number, group[group.len() - 1].segment.number);
     let mut change = work.catalog.begin();
     let prepared = chain_behind(&core.view(), numbers.1).and_then(|chain| {
@@ -58,12 +77,13 @@ pub(super) fn exchange(
     change.publish(&*core.disk, prepared)?;
     core.note_removed_tagged(removed_tagged);
     if !leftover.truncations.is_empty() {
-        core.change_rules(|rules| leftover.truncations.iter().for_each(|change| rules.apply(change)));
+        core.change_rules_under(&kept, |rules| leftover.truncations.iter().for_each(|change| rules.apply(change)));
     }
     let segments: Vec<_> = group.iter().map(|survey| survey.segment.clone()).collect();
     let new_bytes = file.as_ref().map_or(0, |file| file.bytes);
     core.supersede(&segments, file.map(|file| file.segment));
-    Ok(remove_files(work, &segments).saturating_sub(new_bytes))
+    drop(kept);
+    Ok(Some(remove_files(work, &segments).saturating_sub(new_bytes)))
 }
 
 /// What the segment behind the one of this number names as the last frame before it. Where segments between them are

@@ -19,25 +19,24 @@ pub(super) fn run(work: &Work, state: &mut State, mode: Mode) -> Result<Scavenge
         return Ok(done);
     }
     let mut pace = Pace::new(work, mode);
-    let mut surveys = Vec::with_capacity(full.len());
+    let mut found = Found::default();
     for segment in full {
-        surveys.push(Survey::of(&work.core, &moment, segment)?);
+        found.add(&moment, Survey::of(&work.core, &moment, segment)?)?;
         pace.rest()?;
     }
-    let surveys = drop_empty(work, &moment, surveys, &mut done)?;
+    let surveys = found.drop_empty(work, &moment, &mut done)?;
     // Segments that keep events which could be removed, because they are not worth it.
-    let mut passed: Vec<Group> = Vec::new();
+    let mut passed: Vec<Survey> = Vec::new();
     let mut failed = None;
     for group in groups(surveys, work.terms.segment_bytes, mode) {
-        if !group.worth {
-            passed.push(group);
-            continue;
-        }
-        match write_again(work, state, &moment, &group, &passed, &mut pace) {
-            Ok(written) => done.add(&written),
+        let written =
+            if group.worth { write_again(work, state, &moment, &group, &passed, &mut pace) } else { Ok(None) };
+        match written {
+            Ok(Some(written)) => done.add(&written),
+            Ok(None) => passed.extend(group.surveys),
             Err(error @ ScavengeError::Io(_)) if !work.catalog.is_in_doubt() => {
                 // What comes next may need less room than there is.
-                passed.push(group);
+                passed.extend(group.surveys);
                 failed = failed.or(Some(error));
             }
             Err(error) => return Err(error),
@@ -46,48 +45,71 @@ pub(super) fn run(work: &Work, state: &mut State, mode: Mode) -> Result<Scavenge
     failed.map_or(Ok(done), Err)
 }
 
-/// Drops the segments of which nothing is left. It comes first because it needs no room but for a manifest.
-fn drop_empty(
-    work: &Work,
-    moment: &Moment,
-    surveys: Vec<Survey>,
-    done: &mut Scavenged,
-) -> Result<Vec<Survey>, ScavengeError> {
-    let (mut gone, mut kept): (Vec<Survey>, Vec<Survey>) = (Vec::new(), Vec::new());
-    for survey in surveys {
-        let older: Vec<&Survey> = kept.iter().filter(|survey| survey.removable > 0).collect();
-        let group = std::slice::from_ref(&survey);
-        if survey.keeps_nothing() && Leftover::of(moment, group, &older)?.is_empty() {
-            gone.push(survey);
-        } else {
-            kept.push(survey);
-        }
-    }
-    if !gone.is_empty() {
-        done.bytes += drop_segments(work, &gone)?;
-        done.events += gone.iter().map(|survey| u64::from(survey.events)).sum::<u64>();
-        done.removed += gone.len() as u64;
-    }
-    Ok(kept)
+/// What a look at every full segment has found.
+#[derive(Default)]
+struct Found {
+    kept: Vec<Survey>,
+    /// Segments of which nothing is left.
+    gone: Vec<Survey>,
 }
 
+impl Found {
+    fn add(&mut self, moment: &Moment, survey: Survey) -> Result<(), ScavengeError> {
+        let gone = survey.keeps_nothing() && {
+            let older: Vec<&Survey> = remaining(&self.kept);
+            Leftover::of(moment, std::slice::from_ref(&survey), &older)?.is_empty()
+        };
+        let list = if gone { &mut self.gone } else { &mut self.kept };
+        list.push(survey.without_streams());
+        Ok(())
+    }
+
+    /// Drops the segments of which nothing is left; answers the others. It comes first because it needs no room but for a
+    /// manifest.
+    fn drop_empty(self, work: &Work, moment: &Moment, done: &mut Scavenged) -> Result<Vec<Survey>, ScavengeError> {
+        let Self { mut kept, gone } = self;
+        if gone.is_empty() {
+            return Ok(kept);
+        }
+        let events: u64 = gone.iter().map(|survey| u64::from(survey.events)).sum();
+        match drop_segments(work, moment, &gone)? {
+            Some(bytes) => {
+                done.add(&Scavenged { removed: gone.len() as u64, events, bytes, ..Scavenged::default() });
+            }
+            // What is left behind such segments was found on the assumption that they go.
+            None => {
+                kept.extend(gone);
+                kept.sort_unstable_by_key(|survey| survey.segment.number);
+            }
+        }
+        Ok(kept)
+    }
+}
+
+/// Those that keep events which could be removed.
+fn remaining(surveys: &[Survey]) -> Vec<&Survey> {
+    surveys.iter().filter(|survey| survey.removable > 0).collect()
+}
+
+/// Writes a group again; nothing where a rule was relaxed meanwhile, so that what was found of it does not hold.
 fn write_again(
     work: &Work,
     state: &mut State,
     moment: &Moment,
     group: &Group,
-    passed: &[Group],
+    passed: &[Survey],
     pace: &mut Pace<'_>,
-) -> Result<Scavenged, ScavengeError> {
-    let older: Vec<&Survey> =
-        passed.iter().flat_map(|group| &group.surveys).filter(|survey| survey.removable > 0).collect();
-    let leftover = Leftover::of(moment, &group.surveys, &older)?;
-    let rewritten = rewrite(&work.core, &group.surveys, &leftover, state.generation(), pace)?;
-    let count = group.surveys.len() as u64;
+) -> Result<Option<Scavenged>, ScavengeError> {
+    let again = group.surveys.iter().map(|survey| Survey::of(&work.core, moment, &survey.segment));
+    let surveys = again.collect::<Result<Vec<_>, _>>()?;
+    let leftover = Leftover::of(moment, &surveys, &remaining(passed))?;
+    let rewritten = rewrite(&work.core, &surveys, &leftover, state.generation(), pace)?;
+    let count = surveys.len() as u64;
     let (rewritten_count, removed_count) = if rewritten.file.is_some() { (count, 0) } else { (0, count) };
     let events = rewritten.removed;
-    let bytes = exchange(work, &group.surveys, rewritten, &leftover)?;
-    Ok(Scavenged { segments: 0, rewritten: rewritten_count, removed: removed_count, events, bytes })
+    let bytes = exchange(work, moment, &surveys, rewritten, &leftover)?;
+    let done = |bytes| Scavenged { segments: 0, rewritten: rewritten_count, removed: removed_count, events, bytes };
+    Ok(bytes.map(done))
 }
 
 impl Scavenged {

@@ -98,6 +98,25 @@ impl Survey {
         Ok(())
     }
 
+    /// Leaves only the numbers, so that what is known of all segments at once stays small.
+    pub(super) fn without_streams(self) -> Self {
+        Self { streams: HashMap::new(), ..self }
+    }
+
+    /// Whether the rules of now, too, remove all that was found. They may have been relaxed.
+    pub(super) fn still_holds(&self, core: &Core, moment: &Moment) -> Result<bool, SegmentError> {
+        let rules = core.rules();
+        if Arc::ptr_eq(&rules, &moment.rules) {
+            return Ok(true);
+        }
+        let moment = Moment { view: moment.view.clone(), rules, ..*moment };
+        let again = Self::of(core, &moment, &self.segment)?;
+        let holds = |(code, removal): (&u32, &Removal)| {
+            again.streams.get(code).is_some_and(|again| again.through >= removal.through)
+        };
+        Ok(self.streams.iter().all(holds))
+    }
+
     /// Whether no event is kept.
     pub(super) fn keeps_nothing(&self) -> bool {
         self.removable == self.events
