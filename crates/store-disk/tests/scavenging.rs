@@ -99,8 +99,9 @@ async fn space_is_free_afterwards_and_the_files_stay_few() {
     store.append(newest(category("a"), 2)).await.unwrap();
     for round in 0..40 {
         for number in 0..10 {
-            store.append(Append::new([event(&format!("a-{number}")), event("b-1")])).await.unwrap();
+            store.append(Append::new([event(&format!("a-{number}"))])).await.unwrap();
         }
+        store.append(Append::new([event("b-1")])).await.unwrap();
         if round % 8 == 7 {
             let (before, shown) = (bytes(directory.path()), all(&store).await);
             let done = store.scavenge().await.unwrap();
@@ -110,7 +111,7 @@ async fn space_is_free_afterwards_and_the_files_stay_few() {
         }
     }
     let shown = all(&store).await;
-    assert_eq!(shown.len(), 400 + 20);
+    assert_eq!(shown.len(), 40 + 20);
     let kept: u64 = files(directory.path(), ".log").iter().map(|(_, bytes)| *bytes).sum();
     let segments = files(directory.path(), ".log").len() as u64;
     assert!(segments <= 2 * kept.div_ceil(SEGMENT) + 2, "{segments} segments of {SEGMENT} for {kept} bytes");
@@ -357,44 +358,76 @@ async fn appends_and_reads_go_on_meanwhile() {
     assert!(verified.is_intact() && verified.events < KEPT + 60, "{verified:?}");
 }
 
-/// Processes that only read notice what the writer has done.
-#[tokio::test]
-async fn readers_of_other_processes_see_nothing_come_back() {
-    let directory = TempDir::new().unwrap();
-    let store = options().segment_bytes(2048).open(directory.path()).unwrap();
-    let reader = options().open_read_only(directory.path()).unwrap();
-    for _ in 0..60 {
-        store.append(Append::new([event("a-1"), event("b-1")])).await.unwrap();
+/// A writer, and handles of other processes that only read.
+struct Beside {
+    directory: TempDir,
+    store: DiskStore,
+}
+
+impl Beside {
+    fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = options().segment_bytes(2048).open(directory.path()).unwrap();
+        Self { directory, store }
     }
-    assert_eq!(all(&reader).await, all(&store).await);
-    store.append(newest(Retained::Stream(stream("a-1")), 2)).await.unwrap();
-    assert_eq!(all(&reader).await.len(), 62);
-    let late = options().open_read_only(directory.path()).unwrap();
-    for round in 0..4 {
-        store.scavenge().await.unwrap();
-        assert_eq!(all(&reader).await, all(&store).await, "after pass {round}");
-        // The late one has not read these segments when they are replaced and put together.
-        for _ in 0..30 {
-            store.append(Append::new([event("a-1"), event("a-1"), event("b-1")])).await.unwrap();
+
+    fn reader(&self) -> DiskStore {
+        options().open_read_only(self.directory.path()).unwrap()
+    }
+
+    async fn write(&self, names: &[&str], times: usize) {
+        for _ in 0..times {
+            self.store.append(Append::new(names.iter().map(|name| event(name)))).await.unwrap();
         }
     }
-    for _ in 0..2 {
-        assert_eq!(all(&late).await, all(&store).await);
-        assert_eq!(all(&reader).await, all(&store).await);
-        // The second time they know everything but that it was replaced.
-        store.scavenge().await.unwrap();
+
+    /// The reader sees what the writer sees.
+    async fn check(&self, reader: &DiskStore, when: &str) {
+        assert_eq!(all(reader).await, all(&self.store).await, "{when}");
+        assert_eq!(reader.info().await.unwrap(), self.store.info().await.unwrap(), "{when}");
     }
-    let everything = Retention { max_count: None, max_age: None };
-    let target = Retained::Stream(stream("a-1"));
-    store.append(Append::default().change(StreamChange::Retain { target, retention: everything })).await.unwrap();
-    let shown = all(&store).await;
-    for (name, reader) in [("the first", &reader), ("the late one", &late)] {
-        assert_eq!(all(reader).await, shown, "{name}");
-        assert_eq!(reader.info().await.unwrap(), store.info().await.unwrap(), "{name}");
+}
+
+#[tokio::test]
+async fn readers_of_other_processes_go_on_over_what_was_replaced() {
+    let beside = Beside::new();
+    beside.write(&["b-1"], 1).await;
+    // It has read the first segment, which nothing is removed from, and none of those that are put together behind it.
+    let late = beside.reader();
+    let reader = beside.reader();
+    beside.store.append(newest(Retained::Stream(stream("a-1")), 2)).await.unwrap();
+    for round in 0..4 {
+        beside.write(&["b-1", "a-1", "a-1"], 30).await;
+        beside.check(&reader, &format!("before pass {round}")).await;
+        beside.store.scavenge().await.unwrap();
+        beside.check(&reader, &format!("after pass {round}")).await;
     }
-    let fresh = options().open_read_only(directory.path()).unwrap();
-    assert_eq!(all(&fresh).await, shown);
-    assert!(matches!(fresh.scavenge().await, Err(ScavengeError::ReadOnly)));
+    assert!(beside.directory.path().join("00000001.log").exists());
+    beside.check(&late, "the late one").await;
+    // In the next segment it lets go of the files that are no more.
+    beside.write(&["b-1"], 20).await;
+    beside.check(&reader, "in the end").await;
+    assert_eq!(reader.stats().unwrap().events, beside.store.stats().unwrap().events);
+    assert!(matches!(reader.scavenge().await, Err(ScavengeError::ReadOnly)));
+}
+
+#[tokio::test]
+async fn readers_of_other_processes_see_nothing_come_back() {
+    for more in 0..6 {
+        let beside = Beside::new();
+        beside.store.append(newest(Retained::Stream(stream("a-1")), 2)).await.unwrap();
+        beside.write(&["a-1", "a-1", "b-1"], 30 + more).await;
+        // It knows every event, and not that their files are replaced.
+        let reader = beside.reader();
+        beside.check(&reader, "before").await;
+        beside.store.scavenge().await.unwrap();
+        let everything = Retention { max_count: None, max_age: None };
+        let target = Retained::Stream(stream("a-1"));
+        let relaxed = StreamChange::Retain { target, retention: everything };
+        beside.store.append(Append::default().change(relaxed)).await.unwrap();
+        beside.check(&reader, "a rule was relaxed").await;
+        beside.check(&beside.reader(), "a fresh one").await;
+    }
 }
 
 #[tokio::test]

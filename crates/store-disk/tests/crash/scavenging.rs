@@ -319,9 +319,10 @@ fn an_index_that_comes_too_late_replaces_nothing() {
             assert!(done.rewritten > 0, "{done:?}");
         });
         for _ in 0..12 {
-            let events = [event(&mut seed, "$r-1", 100), event(&mut seed, "a-1", 100)];
+            let events = ["$r-1", "$r-1", "a-1"].map(|name| event(&mut seed, name, 10));
             store.append(Append::new(events)).await.unwrap();
         }
+        assert!(disk.contents("00000003.log").is_none(), "it was replaced");
         assert_eq!(garbage(&disk), [""; 0]);
         let shown = all(&store).await;
         assert_eq!(shown.len(), 12);
