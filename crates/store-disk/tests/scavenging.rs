@@ -365,9 +365,9 @@ struct Beside {
 }
 
 impl Beside {
-    fn new() -> Self {
+    fn new(segment_bytes: u64) -> Self {
         let directory = TempDir::new().unwrap();
-        let store = options().segment_bytes(2048).open(directory.path()).unwrap();
+        let store = options().segment_bytes(segment_bytes).open(directory.path()).unwrap();
         Self { directory, store }
     }
 
@@ -390,7 +390,8 @@ impl Beside {
 
 #[tokio::test]
 async fn readers_of_other_processes_go_on_over_what_was_replaced() {
-    let beside = Beside::new();
+    // Every append has a segment of its own.
+    let beside = Beside::new(1024);
     beside.write(&["b-1"], 1).await;
     // It has read the first segment, which nothing is removed from, and none of those that are put together behind it.
     let late = beside.reader();
@@ -414,7 +415,7 @@ async fn readers_of_other_processes_go_on_over_what_was_replaced() {
 #[tokio::test]
 async fn readers_of_other_processes_see_nothing_come_back() {
     for more in 0..6 {
-        let beside = Beside::new();
+        let beside = Beside::new(SEGMENT);
         beside.store.append(newest(Retained::Stream(stream("a-1")), 2)).await.unwrap();
         beside.write(&["a-1", "a-1", "b-1"], 30 + more).await;
         // It knows every event, and not that their files are replaced.

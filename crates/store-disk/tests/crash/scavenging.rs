@@ -308,28 +308,30 @@ fn files_that_are_replaced_while_they_are_opened_are_no_damage() {
 #[test]
 fn an_index_that_comes_too_late_replaces_nothing() {
     block_on(async {
-        let (disk, mut seed) = (SimDisk::new(8), Seed::new(8));
-        let store = open(&disk).unwrap();
-        let retention = Retention { max_count: Some(1), max_age: None };
-        let target = Retained::Stream(stream("$r-1"));
-        store.append(Append::default().change(StreamChange::Retain { target, retention })).await.unwrap();
-        let quicker = store.clone();
-        disk.meanwhile(Operation::Create, "00000003.idx.new", move || {
-            let done = quicker.scavenge().now_or_never().expect("it runs in place").unwrap();
-            assert!(done.rewritten > 0, "{done:?}");
-        });
-        for _ in 0..12 {
-            let events = ["$r-1", "$r-1", "a-1"].map(|name| event(&mut seed, name, 10));
-            store.append(Append::new(events)).await.unwrap();
+        for number in 2..=9 {
+            let (disk, mut seed) = (SimDisk::new(8), Seed::new(8));
+            let store = open(&disk).unwrap();
+            let retention = Retention { max_count: Some(1), max_age: None };
+            let target = Retained::Stream(stream("$r-1"));
+            store.append(Append::default().change(StreamChange::Retain { target, retention })).await.unwrap();
+            let quicker = store.clone();
+            disk.meanwhile(Operation::Create, &format!("{number:08}.idx.new"), move || {
+                let done = quicker.scavenge().now_or_never().expect("it runs in place").unwrap();
+                assert!(done.rewritten > 0, "{done:?}");
+            });
+            for _ in 0..12 {
+                let events = ["$r-1", "$r-1", "a-1"].map(|name| event(&mut seed, name, 10));
+                store.append(Append::new(events)).await.unwrap();
+            }
+            assert!(disk.contents(&format!("{number:08}.log")).is_none(), "segment {number} was replaced");
+            assert_eq!(garbage(&disk), [""; 0], "segment {number}");
+            let shown = all(&store).await;
+            assert_eq!(shown.len(), 12);
+            store.scavenge().await.unwrap();
+            assert_eq!(all(&store).await, shown);
+            drop(store);
+            assert_eq!(all(&open(&disk).unwrap()).await, shown);
         }
-        assert!(disk.contents("00000003.log").is_none(), "it was replaced");
-        assert_eq!(garbage(&disk), [""; 0]);
-        let shown = all(&store).await;
-        assert_eq!(shown.len(), 12);
-        store.scavenge().await.unwrap();
-        assert_eq!(all(&store).await, shown);
-        drop(store);
-        assert_eq!(all(&open(&disk).unwrap()).await, shown);
     });
 }
 
