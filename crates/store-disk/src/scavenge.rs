@@ -8,6 +8,7 @@ mod exchange;
 mod leftover;
 mod pace;
 mod pass;
+mod pieces;
 mod plan;
 mod rewrite;
 mod survey;

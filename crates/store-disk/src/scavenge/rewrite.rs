@@ -4,10 +4,9 @@ use std::{io, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{ScavengeError, leftover::Leftover, pace::Pace, survey::Survey};
+use super::{ScavengeError, leftover::Leftover, pace::Pace, pieces::Pieces, survey::Survey};
 use crate::{
-    core::{Core, about},
-    disk::DiskFile,
+    core::Core,
     format::{
         frame::{ALIGN, FRAME_HEAD, FrameHead, KINDS, Kind, put_emptied, put_name},
         record::{Place, Record, finish},
@@ -19,12 +18,6 @@ use crate::{
     scan::{Continuation, Frame, Scanner, store_tag},
     segment::{Segment, SegmentPlace},
 };
-
-/// So much is gathered before it is written …
-const PIECE: usize = 1 << 20;
-
-/// … and so much synced together, so that syncs of the log beside it stay short.
-const SYNC_EVERY: u64 = 2 << 20;
 
 /// Frames without events are ended when they reach this length, or so many changes.
 const NOTES_BYTES: usize = 256 << 10;
@@ -146,57 +139,6 @@ fn read_back(
         return Err(io::Error::other(what).into());
     }
     Ok(())
-}
-
-/// A file that is written in pieces.
-struct Pieces {
-    name: String,
-    file: Arc<dyn DiskFile>,
-    buffer: Vec<u8>,
-    written: u64,
-    synced: u64,
-}
-
-impl Pieces {
-    fn new(core: &Core, name: &str) -> io::Result<Self> {
-        let file = core.disk.create(name).map_err(|error| about(&*core.disk, name, &error))?;
-        Ok(Self { name: core.disk.describe(name), file, buffer: Vec::new(), written: 0, synced: 0 })
-    }
-
-    /// The length of the file with what waits in the buffer.
-    fn end(&mut self, pace: &mut Pace<'_>) -> Result<(), ScavengeError> {
-        self.write(pace)?;
-        Ok(self.file.sync().map_err(|error| self.about(&error))?)
-    }
-
-    fn put(&mut self, bytes: &[u8], pace: &mut Pace<'_>) -> Result<(), ScavengeError> {
-        for piece in bytes.chunks(PIECE) {
-            self.buffer.extend_from_slice(piece);
-            self.relieve(pace)?;
-        }
-        Ok(())
-    }
-
-    /// Writes the buffer if it has become large.
-    fn relieve(&mut self, pace: &mut Pace<'_>) -> Result<(), ScavengeError> {
-        if self.buffer.len() >= PIECE { self.write(pace) } else { Ok(()) }
-    }
-
-    fn write(&mut self, pace: &mut Pace<'_>) -> Result<(), ScavengeError> {
-        self.file.write_all_at(self.written, &self.buffer).map_err(|error| self.about(&error))?;
-        self.written += self.buffer.len() as u64;
-        pace.moved(self.buffer.len() as u64)?;
-        self.buffer.clear();
-        if self.written - self.synced >= SYNC_EVERY {
-            self.file.sync().map_err(|error| self.about(&error))?;
-            self.synced = self.written;
-        }
-        Ok(())
-    }
-
-    fn about(&self, error: &io::Error) -> io::Error {
-        io::Error::new(error.kind(), format!("{}: {error}", self.name))
-    }
 }
 
 /// The new log file, and its index as it grows.

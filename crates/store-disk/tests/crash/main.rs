@@ -9,6 +9,7 @@ mod honesty;
 mod killed;
 mod kit;
 mod processes;
+mod races;
 mod reading;
 mod scavenging;
 mod truth;
