@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Streams(streams::Args),
     /// Show what the store holds and how much room it takes.
     Stats,
+    /// Free the space of what retention has removed, while nobody writes to the store.
+    Scavenge,
     /// Check every byte of the store or of a backup, changing nothing: what is damaged, what is lost, what to do.
     Verify,
     /// Copy the store into another directory while it is in use, or bring such a copy up to date.

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use mainspring::{
-    disk::{BackupError, OpenError},
+    disk::{BackupError, OpenError, ScavengeError},
     store::{AppendError, ReadError},
 };
 
@@ -41,6 +41,9 @@ impl Exit {
             _ => cause.downcast_ref(),
         };
         if let Some(OpenError::Damaged(_) | OpenError::ManifestMissing { .. }) = opening {
+            return Some(Self::Damage);
+        }
+        if let Some(ScavengeError::Damaged(_)) = cause.downcast_ref() {
             return Some(Self::Damage);
         }
         matches!(cause.downcast_ref(), Some(ReadError::Damaged(_))).then_some(Self::Damage)

@@ -22,6 +22,7 @@ mod output;
 mod projections;
 mod reindex;
 mod restore;
+mod scavenge;
 mod state;
 mod stats;
 mod streams;
@@ -63,6 +64,7 @@ fn run(Args { global, command }: Args) -> anyhow::Result<Exit> {
         Command::Events(args) => runtime.block_on(events::run(&global.data, args, &mut output)),
         Command::Streams(args) => streams::run(&global.data, args, &mut output),
         Command::Stats => runtime.block_on(stats::run(&global.data, &mut output)),
+        Command::Scavenge => runtime.block_on(scavenge::run(&global.data, &mut output)),
         Command::Verify => verify::run(&global.data, &mut output),
         Command::Backup(args) => backup::run(&global.data, &args, &mut output),
         Command::Restore(args) => restore::run(&global.data, &args, &mut output),

@@ -15,6 +15,13 @@ pub(crate) fn for_writing(directory: &Path) -> anyhow::Result<DiskStore> {
     DiskStore::open(directory).map_err(|error| explained(directory, error))
 }
 
+/// Opens the store to write, where there is one.
+pub(crate) fn existing_for_writing(directory: &Path) -> anyhow::Result<DiskStore> {
+    // Reading creates nothing, and says so where there is nothing.
+    drop(for_reading(directory)?);
+    for_writing(directory)
+}
+
 /// The error in the words of this program.
 pub(crate) fn explained(directory: &Path, error: OpenError) -> anyhow::Error {
     let shown = directory.display();

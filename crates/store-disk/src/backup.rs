@@ -83,7 +83,7 @@ impl DiskStore {
                 return Err(BackupError::Ahead { directory, backup: held, store: position });
             }
             // A file vanishes when others take its place. Then the manifest names those.
-            if let Some(file) = vanished.filter(|file| copy.segments.iter().any(|entry| entry.log() == *file)) {
+            if let Some(file) = vanished.filter(|file| copy.segments.iter().any(|entry| entry.log_name() == *file)) {
                 return Err(BackupError::missing(self.core.disk.describe(&file)));
             }
             match carrier.carry(&copy) {
@@ -114,7 +114,7 @@ impl DiskStore {
                 (end, last.unwrap_or(segment.first_position - 1))
             }
             // The log has just gone on in another segment. What is in that one was appended meanwhile.
-            None => (SEGMENT_HEAD, first_position(core, &active.log())? - 1),
+            None => (SEGMENT_HEAD, first_position(core, &active.log_name())? - 1),
         };
         active.sealed = Some(end);
         manifest.backup = Some(BackupMark { position });

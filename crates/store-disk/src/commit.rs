@@ -14,10 +14,11 @@ use mainspring_store::{AppendError, Appended, StreamChange};
 use tokio::sync::oneshot;
 
 use crate::{
+    catalog::Catalog,
     core::{Core, View},
     directory::Keeper,
     disk::DiskFile,
-    format::{manifest::Manifest, segment::SEGMENT_HEAD},
+    format::segment::SEGMENT_HEAD,
     image::{Image, ImageWriter},
     open::Guard,
     prepare::Prepared,
@@ -40,7 +41,9 @@ pub(crate) struct Committer {
     segment_bytes: u64,
     /// Nothing is done beside the committer, and nothing depends on how long it takes.
     replayable: bool,
-    manifest: Manifest,
+    catalog: Arc<Catalog>,
+    /// How often the store was opened for writing.
+    epoch: u32,
     segment: Arc<Segment>,
     /// The segments as they were when the present group was taken up.
     view: View,
@@ -92,7 +95,8 @@ pub(crate) struct LogEnd {
     pub(crate) image: ImageWriter,
     pub(crate) file: Arc<dyn DiskFile>,
     pub(crate) watermark: Arc<dyn DiskFile>,
-    pub(crate) manifest: Manifest,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) epoch: u32,
     pub(crate) continuation: Continuation,
     pub(crate) recorded: i64,
 }
@@ -147,7 +151,7 @@ impl Committer {
         end: LogEnd,
         guard: Guard,
     ) -> io::Result<Self> {
-        let LogEnd { segment, image, file, watermark, manifest, continuation, recorded } = end;
+        let LogEnd { segment, image, file, watermark, catalog, epoch, continuation, recorded } = end;
         let offset = image.image().len();
         Ok(Self {
             synced: segment.base + offset as u64,
@@ -162,7 +166,8 @@ impl Committer {
             core,
             segment_bytes,
             replayable,
-            manifest,
+            catalog,
+            epoch,
             segment,
             file,
             watermark,

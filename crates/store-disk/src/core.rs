@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use jiff::Timestamp;
@@ -30,6 +33,10 @@ pub(crate) struct Core {
     pub(crate) lineage: Lineage,
     view: RwLock<View>,
     rules: RwLock<Arc<Rules>>,
+    /// Locked while rules change, and while events are removed under them.
+    rules_gate: Mutex<()>,
+    /// The highest position of an event with tags that was removed.
+    removed_tagged: AtomicU64,
     seen: watch::Sender<Seen>,
     /// Rung when there may be a derived file to be written.
     pub(crate) bell: Arc<Bell>,
@@ -62,6 +69,8 @@ impl Core {
             lineage,
             view: RwLock::new(Arc::new(Segments::new(Vec::new(), Vec::new()))),
             rules: RwLock::new(Arc::new(rules)),
+            rules_gate: Mutex::new(()),
+            removed_tagged: AtomicU64::new(0),
             seen: watch::Sender::new(Seen { durable, closed: false }),
             bell: Arc::default(),
             keeper: Keeper::default(),
@@ -92,6 +101,11 @@ impl Core {
         self.change(|_, runs| change(runs));
     }
 
+    /// Replaces both by those of another view.
+    pub(crate) fn take_view(&self, view: &Segments) {
+        self.change(|segments, runs| (*segments, *runs) = (view.to_vec(), view.runs().to_vec()));
+    }
+
     fn change(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>, &mut Vec<Arc<Run>>)) {
         let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
         let (mut segments, mut runs) = (view.to_vec(), view.runs().to_vec());
@@ -100,14 +114,41 @@ impl Core {
         *view = Arc::new(Segments::new(segments, runs));
     }
 
-    /// Replaces the segment of the same number.
-    pub(crate) fn replace(&self, segment: Segment) {
+    /// Replaces the segment of the same file by another form of itself. Says whether it did: scavenging may have been quicker.
+    pub(crate) fn replace(&self, segment: Segment) -> bool {
         let segment = Arc::new(segment);
+        let (number, generation) = (segment.number, segment.generation);
+        let same = |old: &Segment| (old.number, old.generation) == (number, generation);
+        let mut replaced = false;
         self.change_view(|segments| {
-            if let Some(old) = segments.iter_mut().find(|old| old.number == segment.number) {
+            if let Some(old) = segments.iter_mut().find(|old| same(old)) {
                 *old = segment;
+                replaced = true;
             }
         });
+        replaced
+    }
+
+    /// Puts what scavenging made of these segments in their place.
+    pub(crate) fn supersede(&self, old: &[Arc<Segment>], new: Option<Segment>) {
+        let gone = |segment: &Segment| old.iter().any(|old| old.number == segment.number);
+        self.change_view(|segments| {
+            let place = segments.iter().position(|segment| gone(segment)).unwrap_or(segments.len());
+            segments.retain(|segment| !gone(segment));
+            if let Some(new) = new {
+                segments.insert(place, Arc::new(new));
+            }
+        });
+    }
+
+    /// The highest position of an event with tags that was removed; 0 where there is none.
+    pub(crate) fn removed_tagged(&self) -> u64 {
+        self.removed_tagged.load(Ordering::Acquire)
+    }
+
+    /// Notes that an event with tags was removed at `position`; called before anyone can miss it.
+    pub(crate) fn note_removed_tagged(&self, position: u64) {
+        self.removed_tagged.fetch_max(position, Ordering::AcqRel);
     }
 
     pub(crate) fn rules(&self) -> Arc<Rules> {
@@ -115,6 +156,17 @@ impl Core {
     }
 
     pub(crate) fn change_rules(&self, change: impl FnOnce(&mut Rules)) {
+        self.change_rules_under(&self.keep_rules(), change);
+    }
+
+    /// Keeps the rules as they are until the guard is dropped, other than by who holds it. A rule that is relaxed meanwhile
+    /// waits, so that what it shows again has not just been removed.
+    pub(crate) fn keep_rules(&self) -> MutexGuard<'_, ()> {
+        self.rules_gate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes the rules that somebody keeps.
+    pub(crate) fn change_rules_under(&self, _kept: &MutexGuard<'_, ()>, change: impl FnOnce(&mut Rules)) {
         let mut rules = self.rules.write().unwrap_or_else(PoisonError::into_inner);
         change(Arc::make_mut(&mut rules));
     }

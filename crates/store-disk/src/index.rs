@@ -72,7 +72,8 @@ pub(crate) trait Index {
     /// What can be told of all its event ids at a glance.
     fn id_hint(&self) -> IdHint;
 
-    /// How many frames with events the segment has.
+    /// How many frames with events the segment has. Where scavenging has made a hole in a frame, what lies behind the hole
+    /// counts as another one.
     fn frames(&self) -> usize;
 
     /// The `index`th of them.
@@ -81,6 +82,19 @@ pub(crate) trait Index {
     /// The frame that holds an event.
     fn frame_of(&self, ordinal: u32) -> usize {
         partition_point(self.frames(), |index| self.frame(index).first_ordinal <= ordinal).saturating_sub(1)
+    }
+
+    /// The ordinals of the commit that holds an event.
+    fn commit_of(&self, ordinal: u32) -> Range<u32> {
+        let mut first = self.frame_of(ordinal);
+        let mut last = first;
+        while first > 0 && self.frame(first).continues {
+            first -= 1;
+        }
+        while last + 1 < self.frames() && self.frame(last + 1).continues {
+            last += 1;
+        }
+        self.ordinals(first).start..self.ordinals(last).end
     }
 
     /// The ordinals of a frame.
@@ -171,12 +185,14 @@ pub(crate) fn milliseconds(id: EventId) -> Option<u64> {
     ordered.then(|| id.to_bytes()[..6].iter().fold(0, |time, byte| time << 8 | u64::from(*byte)))
 }
 
-/// One commit of a segment: its events have consecutive positions and one recorded time.
+/// One commit of a segment, or a part of one between holes: its events have consecutive positions and one recorded time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameEntry {
     pub(crate) first_ordinal: u32,
     pub(crate) first_position: u64,
     pub(crate) recorded: i64,
+    /// Whether it belongs to the commit of the one before it.
+    pub(crate) continues: bool,
 }
 
 /// Increasing ordinals, in memory or in a mapped file.

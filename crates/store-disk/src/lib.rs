@@ -8,6 +8,7 @@
 
 mod backup;
 mod bell;
+mod catalog;
 mod commit;
 mod core;
 mod damage;
@@ -26,6 +27,7 @@ mod records;
 mod reindex;
 mod rules;
 mod scan;
+mod scavenge;
 mod segment;
 mod select;
 mod stats;
@@ -40,6 +42,7 @@ pub use damage::Damage;
 pub use disk::{Access, Disk, DiskFile, LockError, OsDisk};
 pub use error::OpenError;
 pub use reindex::{Reindexed, Which, reindex, reindex_on};
+pub use scavenge::{ScavengeError, Scavenged};
 pub use stats::{CategoryStats, SegmentStats, Stats, StreamStats, TypeStats};
 pub use store::{DiskStore, Options};
 pub use verify::{Finding, FindingKind, Lost, Verification, verify, verify_on};

@@ -12,6 +12,7 @@ use mainspring_event::Position;
 use mainspring_store::Clock;
 
 use crate::{
+    catalog::Catalog,
     commit::{LogEnd, image_bytes, open_index, write_image, write_index},
     core::{Core, about},
     damage::Damage,
@@ -21,7 +22,7 @@ use crate::{
     format::{
         FORMAT,
         manifest::{BadManifest, MANIFEST, Manifest, SegmentEntry},
-        segment::{BadHead, SEGMENT_HEAD, SegmentHead, index_name, log_name},
+        segment::{BadHead, SEGMENT_HEAD, SegmentHead, log_name},
         watermark::{self, WATERMARK, WATERMARK_LEN},
     },
     image::{ImageWriter, PAGE},
@@ -111,22 +112,40 @@ pub(crate) fn for_writing(
         watermark => watermark?,
     };
     watermark.write_all_at(0, &watermark::encode(segment.base + continuation.offset))?;
-    Ok((core, LogEnd { segment, image, file, watermark, manifest, continuation, recorded }))
+    let epoch = manifest.epoch;
+    let catalog = Arc::new(Catalog::new(manifest));
+    Ok((core, LogEnd { segment, image, file, watermark, catalog, epoch, continuation, recorded }))
 }
 
 /// Opens the store to read it while another process may write.
-pub(crate) fn for_reading(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>) -> Result<Opened, OpenError> {
+pub(crate) fn for_reading(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> Result<Opened, OpenError> {
     // A directory without a store gets no lock file.
-    load_manifest(&*disk)?;
+    load_manifest(&**disk)?;
     // Without a writer nothing moves, and a sync makes every whole frame durable. Where the lock cannot be used at all,
     // on a read-only file system say, only what is known to be synced is shown.
     let guard = disk.lock();
     let tail = if guard.is_ok() { Tail::Whole } else { Tail::Synced };
-    // Before the manifest, which the writer may replace meanwhile: the mark must not lie beyond what that names.
-    let synced = read_watermark(&*disk);
-    let manifest = load_manifest(&*disk)?;
-    let tail = if manifest.backup.is_some() { Tail::Backup } else { tail };
-    open(disk, clock, manifest, synced, tail)
+    open_beside_writer(disk, clock, tail)
+}
+
+/// Opens the store as far as another process that may be writing to it has synced.
+pub(crate) fn for_following(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>) -> Result<Opened, OpenError> {
+    open_beside_writer(disk, clock, Tail::Synced)
+}
+
+fn open_beside_writer(disk: &Arc<dyn Disk>, clock: &Arc<dyn Clock>, tail: Tail) -> Result<Opened, OpenError> {
+    loop {
+        // Before the manifest, which the writer may replace meanwhile: the mark must not lie beyond what that names.
+        let synced = read_watermark(&**disk);
+        let manifest = load_manifest(&**disk)?;
+        let tail = if manifest.backup.is_some() { Tail::Backup } else { tail };
+        let opened = open(disk.clone(), clock.clone(), manifest.clone(), synced, tail);
+        // Scavenging removes files that the manifest has ceased to name; then there is another manifest to go by.
+        match opened {
+            Err(_) if load_manifest(&**disk)? != manifest => {}
+            opened => return opened,
+        }
+    }
 }
 
 /// The manifest of a store, or of a backup that is complete.
@@ -173,13 +192,13 @@ fn holds_commits(disk: &dyn Disk) -> io::Result<bool> {
 /// Writes the first, empty segment and a manifest that names it.
 fn create(disk: &dyn Disk) -> Result<Manifest, OpenError> {
     let mut manifest = Manifest::new();
-    let head = SegmentHead { store: manifest.store, number: 1, base: 0, first_position: 1, previous: 0 };
+    let head = SegmentHead { store: manifest.store, number: 1, base: 0, first_position: 1, previous: 0, generation: 0 };
     let file = disk.create_log(&log_name(1))?;
     let mut image = ImageWriter::new(PAGE)?;
     image.write(0..SEGMENT_HEAD as usize).copy_from_slice(&head.encode());
     write_image(&*file, &mut image, 0, SEGMENT_HEAD as usize)?;
     file.sync()?;
-    manifest.segments.push(SegmentEntry { number: 1, base: 0, sealed: None });
+    manifest.segments.push(SegmentEntry::active(1, 0));
     manifest.store(disk)?;
     Ok(manifest)
 }
@@ -193,9 +212,11 @@ fn open(
 ) -> Result<Opened, OpenError> {
     let identity = (manifest.store, manifest.lineage);
     let core = Arc::new(Core::new(disk.clone(), clock, identity, Rules::default(), Position::START));
+    core.note_removed_tagged(manifest.removed_tagged);
     let mut rules = Rules::default();
     let (active, sealed) = manifest.segments.split_last().expect("a manifest that was loaded names a segment");
-    open_all_sealed(&core, sealed, tail, &mut rules)?;
+    let sealed: Vec<_> = sealed.iter().filter(|entry| entry.has_file()).collect();
+    open_all_sealed(&core, &sealed, tail, &mut rules)?;
     let active = open_active(&core, active, synced, tail, &mut rules)?;
     let recorded = last_recorded(&core, &active.segment)?;
     let runs = find_runs(&core);
@@ -208,7 +229,7 @@ fn open(
 
 /// Opens the sealed segments. Where the index of one is built again, it is written at once, so that memory for one of them
 /// is enough; only the newest, whose index is what a crash may leave unwritten, is left to be written later.
-fn open_all_sealed(core: &Core, sealed: &[SegmentEntry], tail: Tail, rules: &mut Rules) -> Result<(), OpenError> {
+fn open_all_sealed(core: &Core, sealed: &[&SegmentEntry], tail: Tail, rules: &mut Rules) -> Result<(), OpenError> {
     let mut opened = Vec::with_capacity(sealed.len());
     for (at, entry) in sealed.iter().enumerate() {
         let segment = open_sealed(core, entry, rules)?;
@@ -250,7 +271,7 @@ fn read_head(
     entry: &SegmentEntry,
     file: &Arc<dyn DiskFile>,
 ) -> Result<(SegmentHead, SegmentPlace), OpenError> {
-    let name = log_name(entry.number);
+    let name = entry.log_name();
     let file_name = core.disk.describe(&name);
     let size = file.size().map_err(|error| about(&*core.disk, &name, &error))?;
     if size < SEGMENT_HEAD {
@@ -261,16 +282,17 @@ fn read_head(
         BadHead::Newer(found) => OpenError::Newer { file: file_name.clone(), found, supported: FORMAT },
         BadHead::Damaged => damaged(&file_name, 0, "the head of the segment cannot be read").into(),
     })?;
-    if (head.store, head.number, head.base) != (core.store, entry.number, entry.base) {
+    let named = (core.store, entry.number, entry.base, entry.generation());
+    if (head.store, head.number, head.base, head.generation) != named {
         return Err(damaged(&file_name, 0, "it is not the segment that the manifest names").into());
     }
     let (number, base, first_position) = (head.number, head.base, head.first_position);
-    Ok((head, SegmentPlace { number, base, first_position, file_name }))
+    Ok((head, SegmentPlace { number, generation: head.generation, base, first_position, file_name }))
 }
 
 /// Opens the file of a segment that the manifest names.
 fn open_log(core: &Core, entry: &SegmentEntry, access: Access) -> Result<Arc<dyn DiskFile>, OpenError> {
-    let name = log_name(entry.number);
+    let name = entry.log_name();
     let file = match access {
         Access::Read => core.disk.open(&name, access),
         Access::Write => core.disk.open_log(&name),
@@ -287,7 +309,7 @@ fn damaged(file: &str, offset: u64, what: &str) -> Damage {
 
 /// The log of a sealed segment.
 fn open_sealed_log(core: &Core, entry: &SegmentEntry) -> Result<(SegmentPlace, Bytes), OpenError> {
-    let name = log_name(entry.number);
+    let name = entry.log_name();
     let file = open_log(core, entry, Access::Read)?;
     let length = entry.sealed.unwrap_or_default();
     if file.size()? < length {
@@ -301,7 +323,7 @@ fn open_sealed_log(core: &Core, entry: &SegmentEntry) -> Result<(SegmentPlace, B
 /// A sealed segment, with the index from its file or, where that is missing or bad, built again from the log.
 fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<Segment, OpenError> {
     let (place, log) = open_sealed_log(core, entry)?;
-    let index = match open_index(&*core.disk, core, entry.number, log.len() as u64) {
+    let index = match open_index(core, &entry.index_name(), entry.number, log.len() as u64) {
         Ok(Ok(index)) => {
             let changes = index.changes();
             changes.map(|changes| (index, changes)).map_err(|bad| bad.to_string())
@@ -315,7 +337,7 @@ fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<S
             Ok(Segment::sealed(place, log, index))
         }
         Err(reason) => {
-            tracing::info!(%reason, index = %core.disk.describe(&index_name(entry.number)), "building an index again");
+            tracing::info!(%reason, index = %core.disk.describe(&entry.index_name()), "building an index again");
             let index = index_sealed(&place, &log)?;
             index.changes().iter().for_each(|change| rules.apply(change));
             Ok(Segment::sealed_in_memory(place, log, index))
@@ -364,7 +386,8 @@ fn open_active(
     file.read_exact_into(0, image.write(0..length))?;
     let frames = image.read(SEGMENT_HEAD as usize..length);
     let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-    let Scanned { index, continuation, synced: marked } = scan(core.store, &place, frames, from)?;
+    let scanner = Scanner::new(frames, place.base, from, core.store);
+    let Scanned { index, continuation, synced: marked } = scan(scanner, &place)?;
     let end = usize::try_from(continuation.offset).map_err(io::Error::other)?;
     let behind = image.read(end..length);
     // Mostly zeros, which hold no frame and are quickly passed over.
@@ -415,7 +438,8 @@ pub(crate) fn read_watermark(disk: &dyn Disk) -> u64 {
 /// other than these, which were merged or cannot be used.
 pub(crate) fn remove_garbage(disk: &dyn Disk, manifest: &Manifest, runs: &[Arc<Run>]) -> io::Result<()> {
     let live = |name: &str| {
-        manifest.segments.iter().any(|entry| name == log_name(entry.number) || name == index_name(entry.number))
+        let mut files = manifest.segments.iter().filter(|entry| entry.has_file());
+        files.any(|entry| name == entry.log_name() || name == entry.index_name())
             || runs.iter().any(|run| name == run.name())
     };
     for name in disk.list()? {

@@ -12,6 +12,7 @@ use crate::{
     format::frame::Kind,
     index::Index,
     records::Records,
+    rules::Rules,
     segment::{Segment, SegmentError},
     select::{Found, Wanted, select},
     tail::Tail,
@@ -165,6 +166,8 @@ impl Cursor {
         if let Some(tail) = &self.tail {
             tail.refresh(&self.core)?;
         }
+        // Before the segments: a rule that is relaxed later shows nothing again that was removed under it.
+        let rules = self.core.rules();
         let (view, durable) = self.core.snapshot();
         let backwards = self.backwards();
         let mut silent = 0;
@@ -176,7 +179,7 @@ impl Cursor {
             };
             let (found, through) = self.search(&segment, bounds)?;
             let mut records = Records::load(&segment, &found.ordinals)?;
-            self.hide(&view, durable, &mut records)?;
+            self.hide(&rules, &view, durable, &mut records)?;
             self.at = through;
             silent += 1;
             if !records.is_empty() || silent == SILENT_SEGMENTS || found.stopped.is_some() {
@@ -216,7 +219,8 @@ impl Cursor {
             Some((view[index].clone(), view[index].first_position..=from.min(last(index))))
         } else {
             let from = self.at + 1;
-            let index = matching.at_or_after(holds(from)?)?;
+            // What came before the oldest segment was removed.
+            let index = matching.at_or_after(holds(from).unwrap_or(0))?;
             let from = from.max(view.get(index)?.first_position);
             (from <= durable.0).then(|| (view[index].clone(), from..=last(index)))
         }
@@ -244,7 +248,7 @@ impl Cursor {
     }
 
     /// Leaves out what retention has removed.
-    fn hide(&self, view: &View, durable: Position, records: &mut Records) -> Result<(), SegmentError> {
+    fn hide(&self, rules: &Rules, view: &View, durable: Position, records: &mut Records) -> Result<(), SegmentError> {
         // The version or the time to begin with may be yet to come.
         match self.read.from {
             ReadFrom::Version(version) if !self.backwards() => {
@@ -255,7 +259,6 @@ impl Cursor {
             }
             _ => {}
         }
-        let rules = self.core.rules();
         if rules.is_empty() {
             return Ok(());
         }
@@ -306,7 +309,7 @@ fn bound(index: &dyn Index, found: &mut Found, end: u64, backwards: bool) {
         bytes >= BATCH_BYTES
     });
     let Some(full) = full else { return };
-    let commit = index.ordinals(index.frame_of(found.ordinals[full]));
+    let commit = index.commit_of(found.ordinals[full]);
     let keep = full + found.ordinals[full..].iter().take_while(|ordinal| commit.contains(ordinal)).count();
     if keep < found.ordinals.len() {
         found.ordinals.truncate(keep);

@@ -61,7 +61,7 @@ pub fn reindex_on(disk: Arc<dyn Disk>, which: Which) -> Result<Reindexed, OpenEr
     let core = Core::new(disk.clone(), Arc::new(SystemClock), ids, Rules::default(), Position::START);
     let mut done = Reindexed::default();
     let (_, sealed) = manifest.segments.split_last().expect("a manifest that was loaded names a segment");
-    for entry in sealed {
+    for entry in sealed.iter().filter(|entry| entry.has_file()) {
         done.segments += 1;
         if which == Which::Damaged && is_sound(&core, entry)? {
             continue;
@@ -69,16 +69,16 @@ pub fn reindex_on(disk: Arc<dyn Disk>, which: Which) -> Result<Reindexed, OpenEr
         let segment = index_again(&core, entry)?;
         core.change_view(|segments| *segments = vec![Arc::new(segment)]);
         write_index(&core, entry.number)?;
-        done.built.extend(entry.derived().iter().map(|name| disk.describe(name)));
+        done.built.push(disk.describe(&entry.index_name()));
     }
     Ok(done)
 }
 
 /// Whether the index of a segment is there and has the right checksum.
 fn is_sound(core: &Core, entry: &SegmentEntry) -> Result<bool, OpenError> {
-    match open_index(&*core.disk, core, entry.number, entry.sealed.unwrap_or_default()) {
+    match open_index(core, &entry.index_name(), entry.number, entry.sealed.unwrap_or_default()) {
         Ok(index) => Ok(index.and_then(|index| index.verify()).is_ok()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(about(&*core.disk, &entry.derived()[0], &error).into()),
+        Err(error) => Err(about(&*core.disk, &entry.index_name(), &error).into()),
     }
 }

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 use mainspring_event::StreamName;
 use mainspring_store::{Retained, Retention, StreamChange};
 
+use crate::{format::frame::Kind, index::Index, names::Names};
+
 /// The rules of a store, as its stream changes left them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
@@ -76,6 +78,25 @@ impl Rules {
         names.iter().any(|name| !name.starts_with('$'))
     }
 
+    /// The codes of the streams of a segment to which a rule may apply.
+    pub(crate) fn streams_of(&self, index: &dyn Index, names: &dyn Names) -> Vec<u32> {
+        let ruled: Vec<bool> =
+            (0..index.categories()).map(|code| self.categories.contains_key(index.category_name(code))).collect();
+        let all = index.names_of(Kind::Stream);
+        if !ruled.contains(&true) && self.streams.len() < all as usize {
+            return self.streams.keys().filter_map(|name| index.find(Kind::Stream, name)).collect();
+        }
+        let applies = |code: &u32| {
+            ruled[index.category_of(*code) as usize] || self.streams.contains_key(names.name(Kind::Stream, *code))
+        };
+        (0..all).filter(applies).collect()
+    }
+
+    /// Whether everything of `stream` below `version` is gone for ever, whatever other rules come.
+    pub(crate) fn is_gone_for_ever(&self, stream: &str, version: u64) -> bool {
+        self.streams.get(stream).is_some_and(|rule| rule.tombstoned || rule.truncated_before >= version)
+    }
+
     /// What is retained of `stream`; `None` where no rule applies.
     pub(crate) fn limits(&self, stream: &str, now: Timestamp) -> Option<Limits> {
         let category = stream.split_once('-').map_or(stream, |(category, _)| category);
@@ -95,6 +116,11 @@ impl Rules {
 }
 
 impl Limits {
+    /// Whether it depends on where the stream stands.
+    pub(crate) fn counts(&self) -> bool {
+        self.max_count.is_some()
+    }
+
     /// Whether an event of the stream, which stands at `head`, is still there.
     pub(crate) fn retains(&self, version: u64, recorded: i64, head: u64) -> bool {
         !self.tombstoned

@@ -6,7 +6,7 @@ use crate::{
     damage::Damage,
     format::{
         array_at,
-        frame::{ALIGN, FRAME_HEAD, FrameHead, names},
+        frame::{ALIGN, FRAME_HEAD, FrameHead, Name, names},
         record::Record,
         segment::{SEGMENT_HEAD, SegmentHead},
     },
@@ -26,6 +26,8 @@ pub(crate) struct Scanner<'a> {
     previous: u32,
     next_position: u64,
     store: u32,
+    /// Whether scavenging may have made holes in frames.
+    sparse: bool,
 }
 
 /// What the next frame must continue.
@@ -44,6 +46,7 @@ pub(crate) struct Frame<'a> {
     pub(crate) head: FrameHead,
     /// Where in its file it begins.
     offset: u64,
+    sparse: bool,
     names: &'a [u8],
     pub(crate) changes: Vec<StreamChange>,
     records: &'a [u8],
@@ -60,7 +63,13 @@ impl<'a> Scanner<'a> {
             previous: from.previous,
             next_position: from.next_position,
             store: store_tag(store),
+            sparse: false,
         }
+    }
+
+    /// Takes frames with holes too, if `sparse`: those of a file that scavenging wrote.
+    pub(crate) fn sparse(self, sparse: bool) -> Self {
+        Self { sparse, ..self }
     }
 
     /// What the frame after the last verified one must continue.
@@ -90,8 +99,9 @@ impl<'a> Scanner<'a> {
         let changes = if changes.is_empty() { Vec::new() } else { serde_json::from_slice(changes).ok()? };
         self.at += length;
         self.previous = checksum;
-        self.next_position = head.first_position + u64::from(head.events);
-        Some(Frame { head, offset, names, changes, records: &records[..used] })
+        let frame = Frame { head, offset, sparse: self.sparse, names, changes, records: &records[..used] };
+        self.next_position = frame.next_position();
+        Some(frame)
     }
 
     /// The highest log position that a frame behind the last verified one says was synced; 0 where there is none.
@@ -140,9 +150,8 @@ pub(crate) struct Scanned {
     pub(crate) synced: u64,
 }
 
-/// Indexes the whole frames in `bytes`.
-pub(crate) fn scan(store: StoreId, place: &SegmentPlace, bytes: &[u8], from: Continuation) -> Result<Scanned, Damage> {
-    let mut scanner = Scanner::new(bytes, place.base, from, store);
+/// Indexes the whole frames that a scanner finds.
+pub(crate) fn scan(mut scanner: Scanner<'_>, place: &SegmentPlace) -> Result<Scanned, Damage> {
     let mut index = MemoryIndex::default();
     let mut synced = 0;
     loop {
@@ -157,7 +166,8 @@ pub(crate) fn scan(store: StoreId, place: &SegmentPlace, bytes: &[u8], from: Con
 pub(crate) fn index_sealed(place: &SegmentPlace, log: &[u8]) -> Result<MemoryIndex, Damage> {
     let head = SegmentHead::decode(log).map_err(|_| place.damage(0, "the head of the segment cannot be read"))?;
     let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-    let Scanned { index, continuation, .. } = scan(head.store, place, &log[SEGMENT_HEAD as usize..], from)?;
+    let scanner = Scanner::new(&log[SEGMENT_HEAD as usize..], place.base, from, head.store);
+    let Scanned { index, continuation, .. } = scan(scanner.sparse(head.generation > 0), place)?;
     if continuation.offset != log.len() as u64 {
         return Err(place.damage(continuation.offset, "a frame cannot be read"));
     }
@@ -170,6 +180,22 @@ pub(crate) fn store_tag(store: StoreId) -> u32 {
 }
 
 impl<'a> Frame<'a> {
+    /// The lowest position that the frame behind it can have.
+    fn next_position(&self) -> u64 {
+        let holes = self.sparse.then(|| self.records().last()).flatten();
+        holes.map_or(self.head.first_position + u64::from(self.head.events), |(_, last)| last.place().position + 1)
+    }
+
+    /// Whether it is of a file that scavenging wrote.
+    pub(crate) fn is_sparse(&self) -> bool {
+        self.sparse
+    }
+
+    /// The streams of which nothing is left, and where they stood.
+    pub(crate) fn emptied(&self) -> impl Iterator<Item = (&'a str, u64)> + use<'a> {
+        names(self.names).flatten().filter_map(|name| Some((name.text, name.emptied_at?)))
+    }
+
     /// The records in order, each with its offset in the file.
     pub(crate) fn records(&self) -> impl Iterator<Item = (u32, Record<'a>)> + use<'a> {
         let first = self.offset + (FRAME_HEAD + self.head.names as usize + self.head.changes as usize) as u64;
@@ -186,22 +212,31 @@ impl<'a> Frame<'a> {
     /// Adds the frame to the index of its segment. Says what is wrong with a frame that no writer can have written.
     pub(crate) fn index(&self, index: &mut MemoryIndex) -> Result<(), &'static str> {
         for name in names(self.names) {
-            let (kind, name) = name.ok_or("a name of the dictionary cannot be read")?;
-            if !index.intern(kind, name).1 {
+            let Name { kind, text, emptied_at } = name.ok_or("a name of the dictionary cannot be read")?;
+            let (code, new) = index.intern(kind, text);
+            if !new {
                 return Err("a name is defined twice");
+            }
+            if let Some(head) = emptied_at {
+                index.set_head(code, head);
             }
         }
         let mut tags = Vec::new();
+        let mut next = self.head.first_position;
         for (number, (offset, record)) in self.records().enumerate() {
             let place = record.place();
-            if place.position != self.head.first_position + number as u64 {
+            let hole = self.sparse && number > 0 && place.position > next;
+            if place.position != next && !hole {
                 return Err("an event has the position of another");
             }
             if number == 0 {
                 index.begin_frame(place.position, place.recorded);
+            } else if hole {
+                index.continue_frame(place.position, place.recorded);
             }
+            next = place.position + 1;
             tags.clear();
-            tags.extend(record.tags().chunks_exact(4).map(|code| u32::from_le_bytes(array_at(code, 0))));
+            tags.extend(record.tag_codes());
             let entry = Entry {
                 id: record.id(),
                 offset,

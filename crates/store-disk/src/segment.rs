@@ -9,11 +9,13 @@ use std::{
 };
 
 use bytes::Bytes;
+use mainspring_store::StreamChange;
 
 use crate::{
     bell::Bell,
     damage::Damage,
     disk::DiskFile,
+    format::segment::{compacted_index_name, compacted_log_name, index_name, log_name},
     image::Image,
     index::{IdHint, Index, MappedIndex, MemoryIndex},
     names::Names,
@@ -23,6 +25,8 @@ use crate::{
 /// A segment. Its content never changes once written; a sealed one is replaced in the view by cheaper forms of itself.
 pub(crate) struct Segment {
     pub(crate) number: u32,
+    /// 0 as it was written; another number for each file that scavenging put in its place.
+    pub(crate) generation: u32,
     /// Log position of the first byte of the file.
     pub(crate) base: u64,
     /// Position of the first event that it can hold.
@@ -120,8 +124,8 @@ impl Segment {
     }
 
     fn new(place: SegmentPlace, data: Data, index: IndexForm, summary: Option<Summary>) -> Self {
-        let SegmentPlace { number, base, first_position, file_name } = place;
-        Self { number, base, first_position, file_name, data, index, summary, bell: OnceLock::new() }
+        let SegmentPlace { number, generation, base, first_position, file_name } = place;
+        Self { number, generation, base, first_position, file_name, data, index, summary, bell: OnceLock::new() }
     }
 
     /// The same segment after its last write, its `log` mapped.
@@ -135,14 +139,32 @@ impl Segment {
         Self::sealed(self.place(), log, index)
     }
 
+    /// The name of its file.
+    pub(crate) fn log_name(&self) -> String {
+        match self.generation {
+            0 => log_name(self.number),
+            generation => compacted_log_name(self.number, generation),
+        }
+    }
+
+    /// The name of its index file.
+    pub(crate) fn index_name(&self) -> String {
+        match self.generation {
+            0 => index_name(self.number),
+            generation => compacted_index_name(self.number, generation),
+        }
+    }
+
     /// Tells it whom to call when its index file proves damaged.
     pub(crate) fn attach(&self, bell: &Arc<Bell>) {
         self.bell.get_or_init(|| bell.clone());
     }
 
-    fn place(&self) -> SegmentPlace {
+    /// Where it stands in the log and on disk.
+    pub(crate) fn place(&self) -> SegmentPlace {
         SegmentPlace {
             number: self.number,
+            generation: self.generation,
             base: self.base,
             first_position: self.first_position,
             file_name: self.file_name.clone(),
@@ -238,6 +260,22 @@ impl Segment {
         }
     }
 
+    /// The stream changes that it holds.
+    ///
+    /// # Errors
+    /// As [`with_index`](Self::with_index).
+    pub(crate) fn changes(&self) -> Result<Vec<StreamChange>, Damage> {
+        let index = match &self.index {
+            IndexForm::Memory(index) => index,
+            IndexForm::Mapped(index) => match (index.rebuilt.get(), index.file.changes()) {
+                (Some(rebuilt), _) => rebuilt,
+                (None, Ok(changes)) => return Ok(changes),
+                (None, Err(_)) => self.rebuild(index)?,
+            },
+        };
+        Ok(index.read().unwrap_or_else(PoisonError::into_inner).changes().to_vec())
+    }
+
     /// The index file, unless there is none or it is known to be damaged.
     pub(crate) fn index_file(&self) -> Option<&Arc<MappedIndex>> {
         match &self.index {
@@ -271,6 +309,14 @@ impl Segment {
         }
     }
 
+    /// What a full segment holds; nothing of one that another process writes.
+    pub(crate) fn content(&self) -> Bytes {
+        match self.log() {
+            Log::Memory(bytes) => bytes,
+            Log::File(_) => Bytes::new(),
+        }
+    }
+
     /// Whether it will never be written again.
     pub(crate) fn is_sealed(&self) -> bool {
         matches!(self.data, Data::Sealed(_))
@@ -299,6 +345,8 @@ pub(crate) enum Log<'a> {
 /// Where a segment stands in the log and on disk.
 pub(crate) struct SegmentPlace {
     pub(crate) number: u32,
+    /// 0 as it was written; another number for each file that scavenging put in its place.
+    pub(crate) generation: u32,
     pub(crate) base: u64,
     pub(crate) first_position: u64,
     pub(crate) file_name: String,

@@ -79,7 +79,7 @@ impl Collected<'_> {
             if self.ordinals.len() >= self.wanted.batch {
                 if self.commit.is_empty() {
                     let last = self.ordinals.last().copied().unwrap_or(ordinal);
-                    self.commit = self.index.ordinals(self.index.frame_of(last));
+                    self.commit = self.index.commit_of(last);
                 }
                 if !self.commit.contains(&ordinal) {
                     return Some(if self.backwards { self.commit.start } else { self.commit.end.saturating_sub(1) });

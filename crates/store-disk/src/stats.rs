@@ -7,7 +7,7 @@ use mainspring_store::ReadError;
 
 use crate::{
     disk::Access,
-    format::{frame::Kind, segment::index_name},
+    format::frame::Kind,
     index::List,
     segment::{Segment, SegmentError},
     store::DiskStore,
@@ -174,7 +174,7 @@ impl DiskStore {
 
     /// The bytes of the index files of a segment, as far as they are written.
     fn index_bytes(&self, segment: &Segment) -> Result<u64, SegmentError> {
-        let size = self.core.disk.open(&index_name(segment.number), Access::Read).and_then(|file| file.size());
+        let size = self.core.disk.open(&segment.index_name(), Access::Read).and_then(|file| file.size());
         match size {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
             size => Ok(size?),

@@ -1,6 +1,6 @@
 //! The store: the contract on top of reading and committing.
 
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -20,9 +20,13 @@ use crate::{
     prepare::Prepared,
     queue::Queue,
     reading,
+    scavenge::{ScavengeError, Scavenged, Scavenger, Terms},
     segment::SegmentError,
     tail::Tail,
 };
+
+/// So often, unless said otherwise, what retention hides by age is looked for.
+const SCAVENGE_EVERY: Duration = Duration::from_secs(600);
 
 /// How a store is opened.
 #[derive(Clone)]
@@ -30,11 +34,17 @@ pub struct Options {
     segment_bytes: u64,
     clock: Arc<dyn Clock>,
     replayable: bool,
+    scavenge_every: Option<Duration>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, clock: Arc::new(SystemClock), replayable: false }
+        Self {
+            segment_bytes: 64 << 20,
+            clock: Arc::new(SystemClock),
+            replayable: false,
+            scavenge_every: Some(SCAVENGE_EVERY),
+        }
     }
 }
 
@@ -52,12 +62,26 @@ impl Options {
         self
     }
 
+    /// Frees the space of what retention has removed whenever a segment is full, and so often besides; every ten minutes
+    /// unless said otherwise. It happens in a thread of its own and takes its time.
+    pub fn scavenge_every(mut self, interval: Duration) -> Self {
+        self.scavenge_every = Some(interval);
+        self
+    }
+
+    /// Frees no space but when [`DiskStore::scavenge`] is called.
+    pub fn scavenge_when_called(mut self) -> Self {
+        self.scavenge_every = None;
+        self
+    }
+
     /// For simulations: on a runtime of one thread, the same calls on the same disk do the same in the same order.
     ///
-    /// Concurrent appends are always gathered, the index of a full segment is written before the next append, and no
-    /// decision rests on how long something took. Otherwise slower.
+    /// Concurrent appends are always gathered, the index of a full segment is written before the next append, space is
+    /// freed only when called for, and no decision rests on how long something took. Otherwise slower.
     pub fn replayable(mut self) -> Self {
         self.replayable = true;
+        self.scavenge_every = None;
         self
     }
 
@@ -90,9 +114,15 @@ impl Options {
     pub fn open_on(self, disk: Arc<dyn Disk>) -> Result<DiskStore, OpenError> {
         let guard = open::lock(&*disk)?;
         let (core, end) = open::for_writing(disk, self.clock, self.segment_bytes)?;
+        let terms = Terms { segment_bytes: self.segment_bytes, in_place: self.replayable };
+        let scavenger = Scavenger::new(core.clone(), end.catalog.clone(), terms);
         let committer = Committer::new(core.clone(), self.segment_bytes, self.replayable, end, guard)?;
         Keeper::start(&core, self.replayable)?;
-        Ok(DiskStore { core, limits: Limits::default(), role: Role::Writer(Arc::new(Queue::new(committer))) })
+        if let Some(interval) = self.scavenge_every {
+            scavenger.run_every(interval)?;
+        }
+        let writer = Writer { scavenger, queue: Arc::new(Queue::new(committer)) };
+        Ok(DiskStore { core, limits: Limits::default(), role: Role::Writer(Arc::new(writer)) })
     }
 
     /// As [`open_read_only`](Self::open_read_only), on any disk.
@@ -100,7 +130,7 @@ impl Options {
     /// # Errors
     /// [`OpenError`]; it says what to do.
     pub fn open_read_only_on(self, disk: Arc<dyn Disk>) -> Result<DiskStore, OpenError> {
-        let opened = open::for_reading(disk, self.clock)?;
+        let opened = open::for_reading(&disk, &self.clock)?;
         let tail = Arc::new(Tail::new(&opened));
         Ok(DiskStore { core: opened.core, limits: Limits::default(), role: Role::Reader(tail) })
     }
@@ -120,8 +150,15 @@ pub struct DiskStore {
 
 #[derive(Clone)]
 enum Role {
-    Writer(Arc<Queue>),
+    Writer(Arc<Writer>),
     Reader(Arc<Tail>),
+}
+
+/// What writes.
+struct Writer {
+    /// Dropped first: the directory is given free when nothing writes any more.
+    scavenger: Scavenger,
+    queue: Arc<Queue>,
 }
 
 /// A store opened to read only was asked to write.
@@ -153,9 +190,25 @@ impl DiskStore {
     /// What the machine said; nothing that was acknowledged is lost.
     pub fn close(&self) -> std::io::Result<()> {
         match &self.role {
-            Role::Writer(queue) => queue.committer().close(),
+            Role::Writer(writer) => {
+                writer.scavenger.stop();
+                writer.queue.committer().close()
+            }
             Role::Reader(_) => Ok(()),
         }
+    }
+
+    /// Frees the space of every event that retention has removed, as far as it lies in segments that are full, and says
+    /// what that came to. Appends and reads go on meanwhile.
+    ///
+    /// # Errors
+    /// [`ScavengeError`]; what was freed before stays free, and nothing else has changed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the work to go on by itself.
+    pub async fn scavenge(&self) -> Result<Scavenged, ScavengeError> {
+        let Role::Writer(writer) = &self.role else { return Err(ScavengeError::ReadOnly) };
+        writer.scavenger.run().await
     }
 
     fn tail(&self) -> Option<&Arc<Tail>> {
@@ -169,8 +222,8 @@ impl DiskStore {
 #[async_trait]
 impl EventStore for DiskStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        let Role::Writer(queue) = &self.role else { return Err(AppendError::Failed(ReadOnly.into())) };
-        queue.append(Prepared::new(append, &self.limits)?).await
+        let Role::Writer(writer) = &self.role else { return Err(AppendError::Failed(ReadOnly.into())) };
+        writer.queue.append(Prepared::new(append, &self.limits)?).await
     }
 
     fn read(&self, read: Read) -> BatchStream {
@@ -189,7 +242,7 @@ impl EventStore for DiskStore {
             durable: true,
             multi_process: false,
             transactional: false,
-            physical_retention: false,
+            physical_retention: true,
             limits: self.limits,
         }
     }
@@ -198,8 +251,8 @@ impl EventStore for DiskStore {
 #[async_trait]
 impl Restore for DiskStore {
     async fn restore(&self, events: Vec<StoredEvent>) -> Result<(), RestoreError> {
-        let Role::Writer(queue) = &self.role else { return Err(RestoreError::Failed(ReadOnly.into())) };
-        queue.committer().restore(&events, &self.limits)
+        let Role::Writer(writer) = &self.role else { return Err(RestoreError::Failed(ReadOnly.into())) };
+        writer.queue.committer().restore(&events, &self.limits)
     }
 }
 

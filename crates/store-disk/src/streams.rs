@@ -142,10 +142,12 @@ impl<'a> Part<'a> {
         places.first().copied().ok_or_else(|| self.segment.damage(0, "its index lists fewer events than it has").into())
     }
 
-    /// The version that the stream stands at; `None` if it has no event here.
+    /// The version that the stream stands at; `None` if it has no event here and never had.
     fn head(&self) -> Result<Option<u64>, SegmentError> {
+        // Of a sealed segment scavenging may have removed every event of the stream; where it stood is kept.
+        let had = self.len > 0 || self.segment.is_sealed();
         let head = self.segment.with_index(|index| {
-            (self.len == index.postings(List::Stream(self.code)).len()).then(|| index.head(self.code))
+            (had && self.len == index.postings(List::Stream(self.code)).len()).then(|| index.head(self.code))
         })?;
         match head {
             Some(head) => Ok(Some(head)),

@@ -14,12 +14,13 @@ use crate::{
     core::Core,
     damage::Damage,
     disk::{Access, DiskFile},
+    error::OpenError,
     format::{
-        manifest::Manifest,
+        manifest::{Manifest, SegmentEntry},
         segment::{SEGMENT_HEAD, SegmentHead, log_name},
     },
     index::MemoryIndex,
-    open::{Active, Opened, find_runs, read_watermark},
+    open::{Active, Opened, find_runs, for_following, read_watermark},
     scan::{Continuation, Scanner},
     segment::{Log, Segment, SegmentError, SegmentPlace},
 };
@@ -44,18 +45,7 @@ struct TailState {
 
 impl Tail {
     pub(crate) fn new(opened: &Opened) -> Self {
-        let Active { segment, file, continuation, .. } = &opened.active;
-        let view = opened.core.view();
-        let sealed = view.iter().filter(|segment| segment.summary().is_some());
-        let without_index = sealed.filter(|segment| segment.memory_index().is_some());
-        let state = TailState {
-            without_index: without_index.map(|segment| segment.number).collect(),
-            synced: segment.base + continuation.offset,
-            segment: segment.clone(),
-            file: file.clone(),
-            continuation: *continuation,
-        };
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(TailState::new(opened)) }
     }
 
     /// Waits until an event beyond `at` can be read.
@@ -77,11 +67,15 @@ impl Tail {
             return Ok(());
         }
         loop {
-            state.read_frames(core, synced)?;
+            if state.read_frames(core, synced)? {
+                return Ok(());
+            }
             if state.segment.base + state.continuation.offset >= synced {
                 break;
             }
-            state.go_on(core)?;
+            if state.go_on(core)? {
+                return Ok(());
+            }
         }
         state.synced = synced;
         state.drop_indexes(core);
@@ -91,8 +85,22 @@ impl Tail {
 }
 
 impl TailState {
-    /// Reads the frames of this segment that are synced.
-    fn read_frames(&mut self, core: &Core, synced: u64) -> Result<(), SegmentError> {
+    fn new(opened: &Opened) -> Self {
+        let Active { segment, file, continuation, .. } = &opened.active;
+        let view = opened.core.view();
+        let sealed = view.iter().filter(|segment| segment.summary().is_some());
+        let without_index = sealed.filter(|segment| segment.memory_index().is_some());
+        Self {
+            without_index: without_index.map(|segment| segment.number).collect(),
+            synced: segment.base + continuation.offset,
+            segment: segment.clone(),
+            file: file.clone(),
+            continuation: *continuation,
+        }
+    }
+
+    /// Reads the frames of this segment that are synced. Says whether the whole log was opened anew instead.
+    fn read_frames(&mut self, core: &Core, synced: u64) -> Result<bool, SegmentError> {
         let end = self.file.size()?.min(synced.saturating_sub(self.segment.base));
         let length = usize::try_from(end.saturating_sub(self.continuation.offset)).map_err(io::Error::other)?;
         let bytes = self.file.read_exact_at(self.continuation.offset, length)?;
@@ -108,19 +116,57 @@ impl TailState {
         self.continuation = scanner.continuation();
         self.segment.grow(self.continuation.offset);
         if !changes.is_empty() {
+            // A rule may have been relaxed. What it had hidden is not shown again where the writer has removed it meanwhile.
+            if self.is_superseded(core, &load_manifest(core)?) {
+                return self.open_anew(core);
+            }
             core.change_rules(|rules| changes.iter().for_each(|change| rules.apply(change)));
         }
-        Ok(())
+        Ok(false)
     }
 
-    /// Goes on in the next segment, as the writer has.
-    fn go_on(&mut self, core: &Core) -> Result<(), SegmentError> {
-        let manifest = Manifest::load(&*core.disk).map_err(|_| io::Error::other("the manifest cannot be read"))?;
-        let Some(entry) = manifest.segments.iter().find(|entry| entry.number == self.segment.number + 1) else {
+    /// Whether scavenging has put other files in the place of those that are read here.
+    fn is_superseded(&self, core: &Core, manifest: &Manifest) -> bool {
+        let here = |entry: &&SegmentEntry| entry.has_file() && entry.number <= self.segment.number;
+        let named = manifest.segments.iter().filter(here).map(|entry| (entry.number, entry.generation()));
+        !named.eq(core.view().iter().map(|segment| (segment.number, segment.generation)))
+    }
+
+    /// Begins again from the manifest, as far as the writer has synced by now.
+    fn open_anew(&mut self, core: &Core) -> Result<bool, SegmentError> {
+        let opened = for_following(&core.disk, &core.clock).map_err(|error| match error {
+            OpenError::Damaged(damage) => SegmentError::Damaged(damage),
+            OpenError::Io(error) => SegmentError::Io(error),
+            error => SegmentError::Io(io::Error::other(error)),
+        })?;
+        core.note_removed_tagged(opened.core.removed_tagged());
+        core.change_rules(|rules| *rules = (*opened.core.rules()).clone());
+        core.take_view(&opened.core.view());
+        *self = Self::new(&opened);
+        core.publish(Position(self.continuation.next_position - 1));
+        Ok(true)
+    }
+
+    /// Goes on in the next segment, as the writer has. Says whether the whole log was opened anew for that.
+    fn go_on(&mut self, core: &Core) -> Result<bool, SegmentError> {
+        let manifest = load_manifest(core)?;
+        if self.is_superseded(core, &manifest) {
+            return self.open_anew(core);
+        }
+        let mut later = manifest.segments.iter().filter(|entry| entry.number > self.segment.number);
+        let Some(entry) = later.next() else {
             let what = "a frame cannot be read, but the writer says that it had been synced";
             return Err(self.segment.damage(self.continuation.offset, what).into());
         };
-        let file = core.disk.open(&log_name(entry.number), Access::Read)?;
+        if entry.compacted.is_some() {
+            return self.open_anew(core);
+        }
+        let file = match core.disk.open(&log_name(entry.number), Access::Read) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && load_manifest(core)? != manifest => {
+                return self.open_anew(core);
+            }
+            file => file?,
+        };
         let file_name = core.disk.describe(&log_name(entry.number));
         let bytes = file.read_exact_at(0, SEGMENT_HEAD as usize)?;
         let head = SegmentHead::decode(&bytes).map_err(|_| Damage {
@@ -133,7 +179,7 @@ impl TailState {
             return Err(self.segment.damage(self.continuation.offset, what).into());
         }
         let (number, base, first_position) = (head.number, head.base, head.first_position);
-        let place = SegmentPlace { number, base, first_position, file_name };
+        let place = SegmentPlace { number, generation: head.generation, base, first_position, file_name };
         let segment = Arc::new(Segment::followed(place, file.clone(), SEGMENT_HEAD, MemoryIndex::default()));
         let passed = self.segment.seal(self.file.map(self.continuation.offset)?);
         self.without_index.push(passed.number);
@@ -144,7 +190,7 @@ impl TailState {
         self.continuation =
             Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
         (self.segment, self.file) = (segment, file);
-        Ok(())
+        Ok(false)
     }
 
     /// Gives up indexes in memory for those that the writer has written to files meanwhile.
@@ -153,7 +199,7 @@ impl TailState {
         self.without_index.retain(|number| {
             let Some(segment) = view.iter().find(|segment| segment.number == *number) else { return false };
             let Log::Memory(log) = segment.log() else { return false };
-            match open_index(&*core.disk, core, *number, segment.end()) {
+            match open_index(core, &segment.index_name(), *number, segment.end()) {
                 Ok(Ok(index)) => {
                     core.replace(segment.with_index_file(log, index));
                     false
@@ -163,6 +209,10 @@ impl TailState {
             }
         });
     }
+}
+
+fn load_manifest(core: &Core) -> io::Result<Manifest> {
+    Manifest::load(&*core.disk).map_err(|_| io::Error::other("the manifest cannot be read"))
 }
 
 #[cfg(test)]

@@ -69,15 +69,28 @@ pub fn verify(directory: impl AsRef<Path>) -> Result<Verification, OpenError> {
 /// # Errors
 /// As [`verify`].
 pub fn verify_on(disk: Arc<dyn Disk>) -> Result<Verification, OpenError> {
-    // Before the manifest and the files: what is written while they are checked may be torn.
-    let synced = read_watermark(&*disk);
-    let manifest = match named(&*disk) {
-        Ok(manifest) => manifest?,
-        Err(finding) => return Ok(Verification { findings: vec![finding], ..Verification::default() }),
-    };
+    loop {
+        // Before the manifest and the files: what is written while they are checked may be torn.
+        let synced = read_watermark(&*disk);
+        let manifest = match named(&*disk) {
+            Ok(manifest) => manifest?,
+            Err(finding) => return Ok(Verification { findings: vec![finding], ..Verification::default() }),
+        };
+        let found = check(&*disk, &manifest, synced)?;
+        // Scavenging removes files that the manifest has ceased to name.
+        let is_missing =
+            |finding: &Finding| matches!(finding.kind, FindingKind::SegmentMissing | FindingKind::IndexMissing);
+        if !found.findings.iter().any(is_missing) || load_manifest(&*disk)? == manifest {
+            return Ok(found);
+        }
+    }
+}
+
+/// Checks what a manifest names.
+fn check(disk: &dyn Disk, manifest: &Manifest, synced: u64) -> Result<Verification, OpenError> {
     let mut check = Check {
-        disk: &*disk,
-        manifest: &manifest,
+        disk,
+        manifest,
         synced,
         found: Verification::default(),
         heads: HashMap::new(),

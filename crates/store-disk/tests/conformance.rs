@@ -1,19 +1,25 @@
-//! The laws of the contract, asked of the disk store: with segments as they are, and so small that every law crosses them.
+//! The laws of the contract, asked of the disk store: with segments as they are, so small that every law crosses them, and
+//! with all the space freed after every append that can be.
 
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use mainspring_conformance::{Backend, Home};
-use mainspring_store::{Clock, EventStore};
+use mainspring_store::{
+    Append, AppendError, Appended, BatchStream, Capabilities, Clock, EventStore, Info, Read, ReadError,
+};
 use mainspring_store_disk::{DiskStore, Options};
 use tempfile::TempDir;
 
 struct Disk {
     segment_bytes: u64,
+    /// Whether space is freed after every append.
+    scavenges: bool,
 }
 
 struct Directory {
     segment_bytes: u64,
+    scavenges: bool,
     directory: TempDir,
     /// Another handle is a clone: a second process can only read, which has tests of its own.
     opened: Mutex<Option<DiskStore>>,
@@ -22,12 +28,17 @@ struct Directory {
 #[async_trait]
 impl Backend for Disk {
     fn name(&self) -> &'static str {
-        if self.segment_bytes < 1 << 20 { "disk, small segments" } else { "disk" }
+        match (self.segment_bytes < 1 << 20, self.scavenges) {
+            (false, _) => "disk",
+            (true, false) => "disk, small segments",
+            (true, true) => "disk, scavenged",
+        }
     }
 
     async fn create(&self) -> Box<dyn Home> {
         let directory = TempDir::new().expect("a directory for the store");
-        Box::new(Directory { segment_bytes: self.segment_bytes, directory, opened: Mutex::default() })
+        let Self { segment_bytes, scavenges } = *self;
+        Box::new(Directory { segment_bytes, scavenges, directory, opened: Mutex::default() })
     }
 }
 
@@ -36,7 +47,11 @@ impl Directory {
         let options = Options::default().segment_bytes(self.segment_bytes).clock(clock);
         let store = options.open(self.directory.path()).expect("the store opens");
         *self.opened.lock().expect("no test panicked with it") = Some(store.clone());
-        Arc::new(store)
+        self.handle(store)
+    }
+
+    fn handle(&self, store: DiskStore) -> Arc<dyn EventStore> {
+        if self.scavenges { Arc::new(Scavenged(store)) } else { Arc::new(store) }
     }
 }
 
@@ -53,22 +68,56 @@ impl Home for Directory {
 
     async fn second(&self) -> Arc<dyn EventStore> {
         let opened = self.opened.lock().expect("no test panicked with it");
-        Arc::new(opened.clone().expect("it was opened before"))
+        self.handle(opened.clone().expect("it was opened before"))
+    }
+}
+
+/// A store that removes what it may as soon as it may.
+struct Scavenged(DiskStore);
+
+#[async_trait]
+impl EventStore for Scavenged {
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let answer = self.0.append(append).await;
+        self.0.scavenge().await.expect("nothing keeps space from being freed");
+        answer
+    }
+
+    fn read(&self, read: Read) -> BatchStream {
+        self.0.read(read)
+    }
+
+    async fn info(&self) -> Result<Info, ReadError> {
+        self.0.info().await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.0.capabilities()
     }
 }
 
 fn disk() -> impl Backend {
-    Disk { segment_bytes: 64 << 20 }
+    Disk { segment_bytes: 64 << 20, scavenges: false }
 }
 
 fn disk_with_small_segments() -> impl Backend {
-    Disk { segment_bytes: 4096 }
+    Disk { segment_bytes: 4096, scavenges: false }
+}
+
+fn disk_that_is_scavenged() -> impl Backend {
+    Disk { segment_bytes: 768, scavenges: true }
 }
 
 mod ordinary {
     use super::disk;
 
     mainspring_conformance::laws!(disk);
+}
+
+mod scavenged {
+    use super::disk_that_is_scavenged;
+
+    mainspring_conformance::laws!(disk_that_is_scavenged);
 }
 
 mod small_segments {

@@ -14,6 +14,7 @@ mod operations;
 mod overview;
 mod read_models;
 mod roundtrip;
+mod scavenge;
 mod sharing;
 mod shop;
 mod terminal;

@@ -59,21 +59,19 @@ impl<'a> Carrier<'a> {
     /// Brings everything that `manifest` names, each file as far as it says.
     pub(super) fn carry(&mut self, manifest: &Manifest) -> Result<(), Stop> {
         let (last, sealed) = manifest.segments.split_last().expect("a manifest that was loaded names a segment");
-        for entry in sealed {
-            if !self.done.contains(&entry.log()) {
+        for entry in sealed.iter().filter(|entry| entry.has_file()) {
+            if !self.done.contains(&entry.log_name()) {
                 self.segment(entry)?;
-                self.done.insert(entry.log());
+                self.done.insert(entry.log_name());
             }
-            for name in entry.derived() {
-                self.derived(&name)?;
-            }
+            self.index(&entry.index_name())?;
         }
         self.last(last)
     }
 
     /// Brings a segment that will never be written again.
     fn segment(&mut self, entry: &SegmentEntry) -> Result<(), Stop> {
-        let (name, length) = (entry.log(), entry.sealed.unwrap_or_default());
+        let (name, length) = (entry.log_name(), entry.sealed.unwrap_or_default());
         let count = match self.have(&name, length)? {
             Have::Whole => {
                 // Two histories that parted differ at the end of the segment and in the head of every later one.
@@ -102,7 +100,7 @@ impl<'a> Carrier<'a> {
 
     /// Brings the segment that is still written. It is never shared with the source.
     fn last(&mut self, entry: &SegmentEntry) -> Result<(), Stop> {
-        let (name, length) = (entry.log(), entry.sealed.unwrap_or_default());
+        let (name, length) = (entry.log_name(), entry.sealed.unwrap_or_default());
         let before = self.report.bytes;
         match self.have(&name, length)? {
             Have::Part(known) => self.extend(&name, known, length)?,
@@ -116,8 +114,8 @@ impl<'a> Carrier<'a> {
         Ok(())
     }
 
-    /// Brings a file that can be built again, if it is there.
-    fn derived(&mut self, name: &str) -> Result<(), Stop> {
+    /// Brings an index, which can be built again, if it is there.
+    fn index(&mut self, name: &str) -> Result<(), Stop> {
         let length = match self.source.open(name, Access::Read).and_then(|file| file.size()) {
             Ok(length) => length,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -134,7 +132,7 @@ impl<'a> Carrier<'a> {
 
     fn have(&self, name: &str, length: u64) -> Result<Have, BackupError> {
         let Some(size) = self.size(name)? else { return Ok(Have::Nothing) };
-        let grows = self.target.manifest.segments.last().filter(|last| last.log() == name);
+        let grows = self.target.manifest.segments.last().filter(|last| last.log_name() == name);
         Ok(match grows {
             Some(last) => Have::Part(last.sealed.unwrap_or_default().min(size)),
             None if size >= length => Have::Whole,

@@ -110,16 +110,21 @@ impl Committer {
             }
         }
         match after {
-            Some(_) if rules.may_hide_tags() => self.nothing_removed(after_position, rules),
+            Some(_) if rules.may_hide_tags() || self.core.removed_tagged() > after_position => {
+                self.nothing_removed(after_position, rules)
+            }
             _ => Ok(()),
         }
     }
 
     /// Refuses a condition over a range from which an event with tags was removed.
     fn nothing_removed(&self, after: u64, rules: &Rules) -> Result<(), AppendError> {
+        // What is gone for good: noted before the segments that held it are replaced.
+        let removed = self.core.removed_tagged();
         for segment in self.view.iter().rev() {
+            let from = after.max(removed);
             let range =
-                segment.with_unlisted_index(|index| index.ordinal_after(after)..index.events()).map_err(failed)?;
+                segment.with_unlisted_index(|index| index.ordinal_after(from)..index.events()).map_err(failed)?;
             for ordinal in range.clone().rev() {
                 let records = Records::load(segment, &[ordinal]).map_err(failed)?;
                 let tagged = !records.get(0).tags.is_empty();
@@ -127,9 +132,12 @@ impl Committer {
                     return Err(AppendError::Stale { floor: records.get(0).position });
                 }
             }
-            if segment.first_position <= after {
+            if segment.first_position <= from {
                 break;
             }
+        }
+        if removed > after {
+            return Err(AppendError::Stale { floor: Position(removed) });
         }
         Ok(())
     }

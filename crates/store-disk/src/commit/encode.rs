@@ -186,7 +186,7 @@ impl Committer {
             lsn: self.segment.base + self.tip as u64,
             first_position: 0,
             synced: self.synced,
-            epoch: self.manifest.epoch,
+            epoch: self.epoch,
             previous: self.previous,
             names: 0,
             changes: 0,

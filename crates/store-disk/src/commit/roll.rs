@@ -6,17 +6,16 @@ use std::{
     thread,
 };
 
-use bytes::Bytes;
 use mainspring_store::AppendError;
 
 use super::{Committer, ahead::Ahead, write::write_image};
 use crate::{
     core::{Core, about},
     directory::Keeper,
-    disk::{Access, Disk, DiskFile},
+    disk::{Access, DiskFile},
     format::{
         manifest::SegmentEntry,
-        segment::{SEGMENT_HEAD, SegmentHead, index_name, log_name},
+        segment::{SEGMENT_HEAD, SegmentHead, log_name},
     },
     image::{ImageWriter, PAGE},
     index::{BadIndex, MappedIndex, MemoryIndex, encode},
@@ -61,6 +60,7 @@ impl Committer {
             base: self.segment.base + self.end as u64,
             first_position: self.next_position,
             previous: self.previous,
+            generation: 0,
         };
         let name = log_name(head.number);
         let disk = self.core.disk.clone();
@@ -77,17 +77,17 @@ impl Committer {
         let allocated = begun.map_err(|error| explain(&error))?;
         image.freeze(SEGMENT_HEAD as usize);
 
-        let mut manifest = self.manifest.clone();
-        if let Some(last) = manifest.segments.last_mut() {
+        let catalog = self.catalog.clone();
+        let mut change = catalog.begin();
+        if let Some(last) = change.manifest.segments.last_mut() {
             last.sealed = Some(self.end as u64);
         }
-        manifest.segments.push(SegmentEntry { number: head.number, base: head.base, sealed: None });
-        let next = manifest.prepare(&*disk)?;
-        if let Err(error) = next.publish(&*disk) {
+        change.manifest.segments.push(SegmentEntry::active(head.number, head.base));
+        let next = change.prepare(&*disk)?;
+        if let Err(error) = change.publish(&*disk, next) {
             self.poison(format!("the manifest could not be replaced: {error}"));
             return Err(error);
         }
-        self.manifest = manifest;
 
         let full = std::mem::replace(&mut self.file, file);
         // The zeros behind the last frame are not needed any more; keeping them would be harmless.
@@ -107,6 +107,7 @@ impl Committer {
         self.core.replace(sealed);
         let place = SegmentPlace {
             number: head.number,
+            generation: 0,
             base: head.base,
             first_position: head.first_position,
             file_name: self.core.disk.describe(&name),
@@ -133,7 +134,7 @@ impl Committer {
     /// Begins to prepare the next segment: at once in a store that has several, and in the first when it is half full, so
     /// that small stores never pay for one.
     pub(super) fn prepare_next(&mut self) {
-        let small = self.manifest.segments.len() == 1 && (self.end as u64) < self.segment_bytes / 2;
+        let small = self.view.len() == 1 && (self.end as u64) < self.segment_bytes / 2;
         if self.replayable || self.ahead.is_some() || small {
             return;
         }
@@ -189,35 +190,35 @@ pub(crate) fn write_index(core: &Core, number: u32) -> io::Result<()> {
         let index = index.read().map_err(|_| io::Error::other("its index was left half-changed by a panic"))?;
         encode(&index, core.store, number, segment.end())
     };
-    let mapped = store_index(&*core.disk, core, number, &bytes, segment.end())?;
-    let log = disk_log(core, number, segment.end())?;
-    core.replace(segment.with_index_file(log, mapped));
+    let log = core.disk.open(&segment.log_name(), Access::Read)?.map(segment.end())?;
+    let mapped = store_index(core, segment, &bytes)?;
+    if !core.replace(segment.with_index_file(log, mapped)) {
+        // Scavenging has put another file in the place of the segment, and nobody needs this index any more.
+        core.disk.remove(&segment.index_name())?;
+    }
     Ok(())
 }
 
-/// The file of a sealed segment, mapped: its image is wanted for the next one.
-fn disk_log(core: &Core, number: u32, length: u64) -> io::Result<Bytes> {
-    core.disk.open(&log_name(number), Access::Read)?.map(length)
-}
-
-fn store_index(disk: &dyn Disk, core: &Core, number: u32, bytes: &[u8], log_len: u64) -> io::Result<MappedIndex> {
-    let (name, next) = (index_name(number), format!("{}.new", index_name(number)));
+fn store_index(core: &Core, segment: &Segment, bytes: &[u8]) -> io::Result<MappedIndex> {
+    let disk = &*core.disk;
+    let name = segment.index_name();
+    let next = format!("{name}.new");
     let file = disk.create(&next)?;
     file.write_all_at(0, bytes)?;
     file.sync()?;
     disk.rename(&next, &name)?;
     disk.sync_entries()?;
-    open_index(disk, core, number, log_len)?.map_err(io::Error::other)
+    open_index(core, &name, segment.number, segment.end())?.map_err(io::Error::other)
 }
 
-/// Opens the index file of a segment.
+/// Opens the index file `name` of a segment whose log has `log_len` bytes.
 pub(crate) fn open_index(
-    disk: &dyn Disk,
     core: &Core,
+    name: &str,
     number: u32,
     log_len: u64,
 ) -> io::Result<Result<MappedIndex, BadIndex>> {
-    let file = disk.open(&index_name(number), Access::Read)?;
+    let file = core.disk.open(name, Access::Read)?;
     let bytes = file.map(file.size()?)?;
     Ok(MappedIndex::open(bytes, core.store, number, log_len))
 }

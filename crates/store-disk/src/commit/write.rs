@@ -13,7 +13,7 @@ use crate::{
     image::{ImageWriter, PAGE},
     index::MemoryIndex,
     scan::{Continuation, Scanner},
-    segment::{Segment, SegmentPlace},
+    segment::Segment,
 };
 
 /// The log grows by zeros in pieces of at least this size …
@@ -91,12 +91,7 @@ impl Committer {
         }
         self.previous = continuation.previous;
         self.next_position = continuation.next_position;
-        let place = SegmentPlace {
-            number: self.segment.number,
-            base: self.segment.base,
-            first_position: self.segment.first_position,
-            file_name: self.segment.file_name.clone(),
-        };
+        let place = self.segment.place();
         self.core.replace(Segment::growing(place, self.image.image().clone(), index));
         self.take_segment();
         Ok(())

@@ -111,20 +111,50 @@ pub(crate) fn put_name(out: &mut impl BufMut, kind: Kind, name: &str) {
     out.put_slice(name.as_bytes());
 }
 
+/// Appends the dictionary entry of a stream of which nothing is left here, and the version it stood at.
+pub(crate) fn put_emptied(out: &mut Vec<u8>, stream: &str, head: u64) {
+    let start = out.len();
+    put_name(out, Kind::Stream, stream);
+    out[start] = EMPTIED;
+    out.extend_from_slice(&head.to_le_bytes());
+}
+
+/// What stands in place of the kind for a stream whose events were removed.
+const EMPTIED: u8 = KINDS as u8;
+
+/// One dictionary entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Name<'a> {
+    pub(crate) kind: Kind,
+    pub(crate) text: &'a str,
+    /// The version of a stream of which nothing is left here.
+    pub(crate) emptied_at: Option<u64>,
+}
+
 /// The dictionary entries in these bytes; `None` in place of the first that cannot be read.
-pub(crate) fn names(mut bytes: &[u8]) -> impl Iterator<Item = Option<(Kind, &str)>> {
+pub(crate) fn names(mut bytes: &[u8]) -> impl Iterator<Item = Option<Name<'_>>> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
             return None;
         }
-        let entry = bytes.split_first_chunk::<3>().and_then(|(head, rest)| {
-            let kind = *Kind::ALL.get(usize::from(head[0]))?;
-            let (name, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(array_at(head, 1))))?;
-            Some((kind, std::str::from_utf8(name).ok()?, rest))
-        });
-        bytes = entry.map_or(&[], |(.., rest)| rest);
-        Some(entry.map(|(kind, name, _)| (kind, name)))
+        let entry = name(bytes);
+        bytes = entry.map_or(&[], |(_, rest)| rest);
+        Some(entry.map(|(name, _)| name))
     })
+}
+
+/// The entry at the beginning of these bytes, and what follows it.
+fn name(bytes: &[u8]) -> Option<(Name<'_>, &[u8])> {
+    let (head, rest) = bytes.split_first_chunk::<3>()?;
+    let (text, rest) = rest.split_at_checked(usize::from(u16::from_le_bytes(array_at(head, 1))))?;
+    let text = std::str::from_utf8(text).ok()?;
+    if head[0] == EMPTIED {
+        let (version, rest) = rest.split_first_chunk::<8>()?;
+        let emptied_at = Some(u64::from_le_bytes(*version));
+        return Some((Name { kind: Kind::Stream, text, emptied_at }, rest));
+    }
+    let kind = *Kind::ALL.get(usize::from(head[0]))?;
+    Some((Name { kind, text, emptied_at: None }, rest))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     FORMAT,
-    segment::{index_name, log_name},
+    segment::{compacted_index_name, compacted_log_name, index_name, log_name},
 };
 use crate::disk::{Access, Disk};
 
@@ -26,6 +26,9 @@ pub(crate) struct Manifest {
     pub(crate) lineage: Lineage,
     /// How often the store was opened for writing.
     pub(crate) epoch: u32,
+    /// The highest position of an event with tags that scavenging removed; 0 where there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) removed_tagged: u64,
     /// The segments in the order of the log; the last one is being written.
     pub(crate) segments: Vec<SegmentEntry>,
     /// What makes the directory a backup, which is read and restored but never written as a store.
@@ -48,18 +51,60 @@ pub(crate) struct SegmentEntry {
     pub(crate) base: u64,
     /// Length of the file if it is sealed; the active segment has none.
     pub(crate) sealed: Option<u64>,
+    /// What scavenging made of it; nothing where it is as it was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) compacted: Option<Compacted>,
+}
+
+/// What stands in place of one segment or several that follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Compacted {
+    /// Which file; none where nothing is left.
+    pub(crate) generation: Option<u32>,
+    /// The number of the last segment whose place it takes.
+    pub(crate) last: u32,
+    /// Log position of the end of that segment.
+    pub(crate) end: u64,
+    /// Checksum of the last frame of that segment, which the segment behind it names.
+    pub(crate) chain: u32,
 }
 
 impl SegmentEntry {
-    /// The file with its events.
-    pub(crate) fn log(&self) -> String {
-        log_name(self.number)
+    /// The segment at the end of the log.
+    pub(crate) fn active(number: u32, base: u64) -> Self {
+        Self { number, base, sealed: None, compacted: None }
     }
 
-    /// The files that are derived from that one and can be missing.
-    pub(crate) fn derived(&self) -> [String; 1] {
-        [index_name(self.number)]
+    /// Whether there is a file; everything may have been removed.
+    pub(crate) fn has_file(&self) -> bool {
+        self.compacted.is_none_or(|compacted| compacted.generation.is_some())
     }
+
+    /// Which file it is: 0 as it was first written.
+    pub(crate) fn generation(&self) -> u32 {
+        self.compacted.and_then(|compacted| compacted.generation).unwrap_or_default()
+    }
+
+    /// The file with its events.
+    pub(crate) fn log_name(&self) -> String {
+        match self.generation() {
+            0 => log_name(self.number),
+            generation => compacted_log_name(self.number, generation),
+        }
+    }
+
+    /// The file that is derived from that one and can be missing.
+    pub(crate) fn index_name(&self) -> String {
+        match self.generation() {
+            0 => index_name(self.number),
+            generation => compacted_index_name(self.number, generation),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A manifest that is durable and yet to take the old one's place.
@@ -85,14 +130,41 @@ pub(crate) enum BadManifest {
 
 impl Manifest {
     pub(crate) fn new() -> Self {
-        Self {
-            format: FORMAT,
-            store: StoreId::new(),
-            lineage: Lineage::new(),
-            epoch: 0,
-            segments: Vec::new(),
-            backup: None,
+        let (store, lineage) = (StoreId::new(), Lineage::new());
+        Self { format: FORMAT, store, lineage, epoch: 0, removed_tagged: 0, segments: Vec::new(), backup: None }
+    }
+
+    /// Names a file of this generation and length, or none, in the place of the segments from number `first` to number
+    /// `last`. `chain` is the checksum that the segment behind them names, needed where the last of them is as it was
+    /// written.
+    pub(crate) fn compact(&mut self, (first, last): (u32, u32), chain: u32, file: Option<(u32, u64)>) {
+        let place = |number| self.segments.iter().position(|entry: &SegmentEntry| entry.number == number);
+        let (Some(mut start), Some(mut end)) = (place(first), place(last)) else { return };
+        let gone = |place: usize| self.segments.get(place).is_some_and(|entry| !entry.has_file());
+        while gone(end + 1) {
+            end += 1;
         }
+        while file.is_none() && start > 0 && gone(start - 1) {
+            start -= 1;
+        }
+        let (from, to) = (&self.segments[start], &self.segments[end]);
+        let behind = to.compacted.map_or_else(
+            || (to.number, to.base + to.sealed.unwrap_or_default(), chain),
+            |compacted| (compacted.last, compacted.end, compacted.chain),
+        );
+        let (last, end_of_range, chain) = behind;
+        let entry = SegmentEntry {
+            number: from.number,
+            base: from.base,
+            sealed: Some(file.map_or(0, |(_, length)| length)),
+            compacted: Some(Compacted {
+                generation: file.map(|(generation, _)| generation),
+                last,
+                end: end_of_range,
+                chain,
+            }),
+        };
+        self.segments.splice(start..=end, [entry]);
     }
 
     pub(crate) fn load(disk: &dyn Disk) -> Result<Self, BadManifest> {
@@ -112,12 +184,14 @@ impl Manifest {
         self.prepare(disk)?.publish(disk)
     }
 
-    /// Writes the manifest beside the old one. A failure has changed nothing.
+    /// Writes the manifest beside the old one. A failure has changed nothing and leaves nothing behind.
     pub(crate) fn prepare(&self, disk: &dyn Disk) -> io::Result<Prepared> {
         let file = disk.create(NEXT)?;
-        file.write_all_at(0, &self.encode())?;
-        file.sync()?;
-        Ok(Prepared)
+        let written = file.write_all_at(0, &self.encode()).and_then(|()| file.sync());
+        written.map(|()| Prepared).inspect_err(|_| {
+            // It names files that may never come to be; opening would remove it too.
+            drop(disk.remove(NEXT));
+        })
     }
 
     fn encode(&self) -> Vec<u8> {

@@ -115,6 +115,11 @@ impl<'a> Record<'a> {
         u32_at(self.0, self.0.len() - 4)
     }
 
+    /// What its author said, as it was encoded before its place was known.
+    pub(crate) fn body(self) -> &'a [u8] {
+        &self.0[..self.tail() - 4 * u32_at(self.0, 44) as usize]
+    }
+
     pub(crate) fn id(self) -> EventId {
         EventId::from_bytes(array_at(self.0, 4))
     }
@@ -142,6 +147,11 @@ impl<'a> Record<'a> {
     pub(crate) fn tags(self) -> &'a [u8] {
         let tail = self.tail();
         &self.0[tail - 4 * u32_at(self.0, 44) as usize..tail]
+    }
+
+    /// The codes of its tags.
+    pub(crate) fn tag_codes(self) -> impl Iterator<Item = u32> + use<'a> {
+        self.tags().chunks_exact(4).map(|code| u32_at(code, 0))
     }
 
     pub(crate) fn place(self) -> Place {

@@ -20,6 +20,8 @@ pub(crate) struct SegmentHead {
     pub(crate) first_position: u64,
     /// Checksum of the last frame of the segment before, continuing the chain; 0 in the first.
     pub(crate) previous: u32,
+    /// 0 as it was first written. A file that scavenging wrote has another number than every file before it.
+    pub(crate) generation: u32,
 }
 
 /// Why a head cannot be used.
@@ -41,6 +43,7 @@ impl SegmentHead {
         bytes[32..40].copy_from_slice(&self.base.to_le_bytes());
         bytes[40..48].copy_from_slice(&self.first_position.to_le_bytes());
         bytes[48..52].copy_from_slice(&self.previous.to_le_bytes());
+        bytes[52..56].copy_from_slice(&self.generation.to_le_bytes());
         let checksum = crc32c::crc32c(&bytes[..60]);
         bytes[60..].copy_from_slice(&checksum.to_le_bytes());
         bytes
@@ -62,6 +65,7 @@ impl SegmentHead {
             base: u64_at(bytes, 32),
             first_position: u64_at(bytes, 40),
             previous: u32_at(bytes, 48),
+            generation: u32_at(bytes, 52),
         })
     }
 
@@ -79,6 +83,16 @@ pub(crate) fn log_name(number: u32) -> String {
 /// The name of the file with the index of segment `number`.
 pub(crate) fn index_name(number: u32) -> String {
     format!("{number:08}.idx")
+}
+
+/// The name of the file that scavenging wrote for segment `number` and perhaps those behind it.
+pub(crate) fn compacted_log_name(number: u32, generation: u32) -> String {
+    format!("{number:08}-{generation}.log")
+}
+
+/// The name of the file with the index of that file.
+pub(crate) fn compacted_index_name(number: u32, generation: u32) -> String {
+    format!("{number:08}-{generation}.idx")
 }
 
 #[cfg(test)]

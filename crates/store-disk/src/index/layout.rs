@@ -16,6 +16,10 @@ pub(super) const TABLE_ENTRY: usize = 20;
 /// Length of the header: what is said of the segment, the table of sections, and the header's checksum.
 pub(super) const HEAD: usize = TABLE + TABLE_ENTRY * SECTIONS + 4;
 
+/// Set in the first ordinal of a frame that continues the commit of the one before. A segment is smaller than 4 GiB and a
+/// record longer than two bytes, so no ordinal needs this bit.
+pub(super) const CONTINUES: u32 = 1 << 31;
+
 /// The parts of an index file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]

@@ -15,7 +15,7 @@ use mainspring_store::{StoreId, StreamChange};
 
 use super::{
     FrameEntry, IdHint, Index, List, Postings,
-    layout::{CATEGORIES, HEAD, MAGIC, NAMES, SECTIONS, Section, TABLE, TABLE_ENTRY, name_hash},
+    layout::{CATEGORIES, CONTINUES, HEAD, MAGIC, NAMES, SECTIONS, Section, TABLE, TABLE_ENTRY, name_hash},
     partition_point,
 };
 use crate::{
@@ -322,8 +322,10 @@ impl Index for MappedIndex {
     }
 
     fn frame(&self, index: usize) -> FrameEntry {
+        let ordinal = u32::from_le_bytes(self.array(Section::FrameOrdinals, 4 * index));
         FrameEntry {
-            first_ordinal: u32::from_le_bytes(self.array(Section::FrameOrdinals, 4 * index)),
+            first_ordinal: ordinal & !CONTINUES,
+            continues: ordinal & CONTINUES != 0,
             first_position: u64::from_le_bytes(self.array(Section::FramePositions, 8 * index)),
             recorded: i64::from_le_bytes(self.array(Section::FrameRecorded, 8 * index)),
         }

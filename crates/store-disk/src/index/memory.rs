@@ -138,7 +138,14 @@ impl MemoryIndex {
 
     /// Begins a frame; the events that follow belong to it.
     pub(crate) fn begin_frame(&mut self, first_position: u64, recorded: i64) {
-        self.frames.push(FrameEntry { first_ordinal: self.events(), first_position, recorded });
+        let first_ordinal = self.events();
+        self.frames.push(FrameEntry { first_ordinal, first_position, recorded, continues: false });
+    }
+
+    /// Goes on in the same frame behind a hole that scavenging has left.
+    pub(crate) fn continue_frame(&mut self, first_position: u64, recorded: i64) {
+        let first_ordinal = self.events();
+        self.frames.push(FrameEntry { first_ordinal, first_position, recorded, continues: true });
     }
 
     /// Whether all codes of an event are defined.

@@ -3,7 +3,8 @@
 use mainspring_store::StoreId;
 
 use super::{
-    layout::{HEAD, MAGIC, SECTIONS, Section, TABLE, TABLE_ENTRY, name_hash},
+    FrameEntry,
+    layout::{CONTINUES, HEAD, MAGIC, SECTIONS, Section, TABLE, TABLE_ENTRY, name_hash},
     memory::MemoryIndex,
 };
 use crate::{
@@ -17,7 +18,7 @@ pub(crate) fn encode(index: &MemoryIndex, store: StoreId, number: u32, log_len: 
     write_names(&mut out, index);
     write_events(&mut out, index);
     write_postings(&mut out, index);
-    out.section(Section::FrameOrdinals, index.frames.iter().map(|frame| frame.first_ordinal.to_le_bytes()));
+    out.section(Section::FrameOrdinals, index.frames.iter().map(|frame| ordinal_bits(frame).to_le_bytes()));
     out.section(Section::FramePositions, index.frames.iter().map(|frame| frame.first_position.to_le_bytes()));
     out.section(Section::FrameRecorded, index.frames.iter().map(|frame| frame.recorded.to_le_bytes()));
     let mut ids: Vec<_> = index.ids().collect();
@@ -30,6 +31,11 @@ pub(crate) fn encode(index: &MemoryIndex, store: StoreId, number: u32, log_len: 
     };
     out.section(Section::Changes, changes.chunks(1).map(|byte| [byte[0]]));
     out.finish(store, number, log_len, index)
+}
+
+/// The first ordinal of a frame, its highest bit set where the frame continues a commit.
+fn ordinal_bits(frame: &FrameEntry) -> u32 {
+    frame.first_ordinal | if frame.continues { CONTINUES } else { 0 }
 }
 
 fn write_names(out: &mut Writer, index: &MemoryIndex) {

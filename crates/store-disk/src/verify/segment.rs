@@ -12,7 +12,7 @@ use crate::{
     format::{
         FORMAT,
         frame::Kind,
-        manifest::{Manifest, SegmentEntry},
+        manifest::{Compacted, MANIFEST, Manifest, SegmentEntry},
         segment::{BadHead, SEGMENT_HEAD, SegmentHead},
     },
     index::{MappedIndex, MemoryIndex},
@@ -49,7 +49,10 @@ impl Check<'_> {
         is_last: bool,
         chain: Option<Chain>,
     ) -> Result<Option<Chain>, OpenError> {
-        let name = entry.log();
+        if let Some(compacted) = entry.compacted.filter(|_| !entry.has_file()) {
+            return Ok(Some(self.nothing_left(entry, &compacted, chain)));
+        }
+        let name = entry.log_name();
         let Some(bytes) = self.read(entry) else { return Ok(None) };
         self.found.segments += 1;
         self.found.bytes += bytes.len() as u64;
@@ -61,7 +64,8 @@ impl Check<'_> {
         }
         self.readable_from(head.first_position);
         let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-        let mut scanner = Scanner::new(&bytes[SEGMENT_HEAD as usize..], head.base, from, self.manifest.store);
+        let scanner = Scanner::new(&bytes[SEGMENT_HEAD as usize..], head.base, from, self.manifest.store);
+        let mut scanner = scanner.sparse(head.generation > 0);
         // Without the names of a frame that cannot be read, those behind it cannot be understood, only checked.
         let mut index = Some(MemoryIndex::default());
         loop {
@@ -91,7 +95,18 @@ impl Check<'_> {
             self.index(entry, index.as_ref(), bytes.len() as u64)?;
         }
         let end = scanner.continuation();
-        Ok(Some(Chain { end: head.base + end.offset, previous: end.previous }))
+        let as_written = Chain { end: head.base + end.offset, previous: end.previous };
+        let compacted = entry.compacted.map(|compacted| Chain { end: compacted.end, previous: compacted.chain });
+        Ok(Some(compacted.unwrap_or(as_written)))
+    }
+
+    /// Checks the place of segments of which nothing is left.
+    fn nothing_left(&mut self, entry: &SegmentEntry, compacted: &Compacted, chain: Option<Chain>) -> Chain {
+        if chain.is_some_and(|chain| chain.end != entry.base) {
+            let what = format!("segment {} does not continue the segment before it", entry.number);
+            self.lose(FindingKind::ChainBroken, MANIFEST, 0, what);
+        }
+        Chain { end: compacted.end, previous: compacted.chain }
     }
 
     /// What was found in the end.
@@ -127,7 +142,7 @@ impl Check<'_> {
 
     /// The bytes of a segment as far as they count; `None` where that was found impossible.
     fn read(&mut self, entry: &SegmentEntry) -> Option<Vec<u8>> {
-        let name = entry.log();
+        let name = entry.log_name();
         let read = self.disk.open(&name, Access::Read).and_then(|file| {
             let size = file.size()?;
             let length = entry.sealed.unwrap_or(size);
@@ -150,11 +165,10 @@ impl Check<'_> {
     }
 
     fn head(&mut self, entry: &SegmentEntry, bytes: &[u8]) -> Result<Option<SegmentHead>, OpenError> {
-        let name = entry.log();
+        let name = entry.log_name();
+        let named = (self.manifest.store, entry.number, entry.base, entry.generation());
         let what = match SegmentHead::decode(bytes) {
-            Ok(head) if (head.store, head.number, head.base) == (self.manifest.store, entry.number, entry.base) => {
-                return Ok(Some(head));
-            }
+            Ok(head) if (head.store, head.number, head.base, head.generation) == named => return Ok(Some(head)),
             Ok(_) => "it is not the segment that the manifest names",
             Err(BadHead::Damaged) => "the head of the segment cannot be read",
             Err(BadHead::Newer(found)) => {
@@ -167,7 +181,8 @@ impl Check<'_> {
 
     /// Counts a whole frame and checks what it says against what came before.
     fn frame(&mut self, name: &str, at: u64, frame: &Frame<'_>, index: &mut Option<MemoryIndex>) {
-        self.found.commits += 1;
+        // A compacted segment says in frames of its own what must outlive its events.
+        self.found.commits += u64::from(frame.head.events > 0 || !frame.is_sparse());
         self.found.events += u64::from(frame.head.events);
         let Some(known) = index else { return };
         if let Err(what) = frame.index(known) {
@@ -176,6 +191,14 @@ impl Check<'_> {
             let to = Some(Position(frame.head.first_position + events - 1));
             let lost = Lost { from: Position(frame.head.first_position), to };
             return self.find(FindingKind::FrameDamaged, name, at, what, Some(lost));
+        }
+        for (stream, emptied_at) in frame.emptied() {
+            let head = self.heads.entry(stream.into()).or_default();
+            let before = std::mem::replace(head, emptied_at.max(*head));
+            if emptied_at < before {
+                let what = format!("stream `{stream}` stands at version {before}, here it says {emptied_at}");
+                self.find(FindingKind::OrderBroken, name, at, what, None);
+            }
         }
         for (offset, record) in frame.records() {
             let place = record.place();
@@ -206,39 +229,38 @@ impl Check<'_> {
         if torn > 0 {
             self.found.torn_bytes += torn;
             let what = format!("{torn} bytes at the end were never acknowledged");
-            self.find(FindingKind::TornEnd, &entry.log(), end, what, None);
+            self.find(FindingKind::TornEnd, &entry.log_name(), end, what, None);
         }
     }
 
     /// Compares the index files of a segment with what the log says, as far as that could be understood.
     fn index(&mut self, entry: &SegmentEntry, log: Option<&MemoryIndex>, length: u64) -> Result<(), OpenError> {
-        for name in entry.derived() {
-            let read = self.disk.open(&name, Access::Read).and_then(|file| {
-                let size = usize::try_from(file.size()?).map_err(io::Error::other)?;
-                file.read_exact_at(0, size)
-            });
-            let bytes = match read {
-                Ok(bytes) => bytes,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    self.find(FindingKind::IndexMissing, &name, 0, "the file is missing", None);
-                    continue;
-                }
-                Err(error) => {
-                    self.find(FindingKind::IndexDamaged, &name, 0, about(self.disk, &name, &error).to_string(), None);
-                    continue;
-                }
-            };
-            self.found.indexes += 1;
-            self.found.bytes += bytes.len() as u64;
-            let opened = MappedIndex::open(bytes.into(), self.manifest.store, entry.number, length)
-                .and_then(|index| index.verify().map(|()| index));
-            match opened {
-                Err(bad) => self.find(FindingKind::IndexDamaged, &name, 0, bad.to_string(), None),
-                Ok(index) if log.is_some_and(|log| !same(&index, log)) => {
-                    self.find(FindingKind::IndexDisagrees, &name, 0, "it does not agree with the log", None);
-                }
-                Ok(_) => {}
+        let name = entry.index_name();
+        let read = self.disk.open(&name, Access::Read).and_then(|file| {
+            let size = usize::try_from(file.size()?).map_err(io::Error::other)?;
+            file.read_exact_at(0, size)
+        });
+        let bytes = match read {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.find(FindingKind::IndexMissing, &name, 0, "the file is missing", None);
+                return Ok(());
             }
+            Err(error) => {
+                self.find(FindingKind::IndexDamaged, &name, 0, about(self.disk, &name, &error).to_string(), None);
+                return Ok(());
+            }
+        };
+        self.found.indexes += 1;
+        self.found.bytes += bytes.len() as u64;
+        let opened = MappedIndex::open(bytes.into(), self.manifest.store, entry.number, length)
+            .and_then(|index| index.verify().map(|()| index));
+        match opened {
+            Err(bad) => self.find(FindingKind::IndexDamaged, &name, 0, bad.to_string(), None),
+            Ok(index) if log.is_some_and(|log| !same(&index, log)) => {
+                self.find(FindingKind::IndexDisagrees, &name, 0, "it does not agree with the log", None);
+            }
+            Ok(_) => {}
         }
         Ok(())
     }

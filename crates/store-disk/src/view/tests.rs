@@ -25,7 +25,13 @@ fn segment(number: u32, streams: &[&str], id: EventId) -> Arc<Segment> {
         let event_type = index.intern(Kind::Type, "Happened").0;
         index.add(&Entry { id, offset: 64, stream, event_type, version: u64::from(number), tags: &[] });
     }
-    let place = SegmentPlace { number, base: 0, first_position: u64::from(number) * 10, file_name: number.to_string() };
+    let place = SegmentPlace {
+        number,
+        generation: 0,
+        base: 0,
+        first_position: u64::from(number) * 10,
+        file_name: number.to_string(),
+    };
     Arc::new(Segment::sealed_in_memory(place, Bytes::new(), index))
 }
 

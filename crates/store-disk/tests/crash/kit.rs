@@ -24,9 +24,9 @@ pub(crate) fn replayable(segment_bytes: u64, clock: &Arc<ManualClock>) -> Option
     in_place(segment_bytes, clock).replayable()
 }
 
-/// Options as users have them.
+/// Options as users have them, but space is freed only when a test says so.
 pub(crate) fn in_place(segment_bytes: u64, clock: &Arc<ManualClock>) -> Options {
-    Options::default().segment_bytes(segment_bytes).clock(clock.clone())
+    Options::default().segment_bytes(segment_bytes).clock(clock.clone()).scavenge_when_called()
 }
 
 pub(crate) fn stream(name: &str) -> StreamName {

@@ -12,6 +12,8 @@ mod honesty;
 mod killed;
 mod kit;
 mod processes;
+mod races;
 mod reading;
+mod scavenging;
 mod truth;
 mod workload;

@@ -37,6 +37,29 @@ impl Workload {
         Self { segment_bytes: 4096, steps }
     }
 
+    /// Appends of which retention removes the most, in all its ways but by age. None is repeated, because an id is known only
+    /// while its event is retained.
+    pub(crate) fn removing(seed: u64) -> Self {
+        let mut make = Make { seed: Seed::new(seed), sent: Vec::new() };
+        let newest = |target, count| {
+            let retention = Retention { max_count: Some(count), max_age: None };
+            Append::default().change(StreamChange::Retain { target, retention })
+        };
+        let mut steps = vec![
+            vec![newest(Retained::Stream(stream("$r-1")), 1), newest(Retained::Stream(stream("e-1")), 0)],
+            vec![make.batch(&["a-1", "d-1", "e-1", "d-1"], 30), make.tagged("c-1"), make.single("e-1", 40)],
+            vec![make.changed("a-1", 20)],
+        ];
+        for round in 0..4 {
+            steps.extend((0..3).map(|_| vec![make.free(), make.free()]));
+            steps.push(vec![make.tagged("c-1"), make.batch(&["$r-1", "b-1", "a-1", "b-2", "b-1"], 25)]);
+            steps.push(vec![make.truncate("c-1", 2 + round), make.truncate("a-2", 3 * round)]);
+        }
+        steps.push(vec![make.tombstone("d-1"), make.truncate("$s-1", 100)]);
+        steps.push((0..3).map(|_| make.single("a-1", 300)).collect());
+        Self { segment_bytes: 1024, steps }
+    }
+
     /// Appends so large that one segment grows by zeros more than once, and one that is worth its own length.
     pub(crate) fn large(seed: u64) -> Self {
         let mut make = Make { seed: Seed::new(seed), sent: Vec::new() };
@@ -76,6 +99,21 @@ impl Make {
     /// An append that was sent before, whatever came of it.
     fn repeat(&mut self, number: usize) -> Append {
         self.sent[number].clone()
+    }
+
+    /// An event with a tag.
+    fn tagged(&mut self, name: &str) -> Append {
+        let mut append = self.single(name, 15);
+        append.events[0].tags = vec![Tag::parse("k:1").unwrap()];
+        append
+    }
+
+    /// Some events without conditions, of streams that are never closed.
+    fn free(&mut self) -> Append {
+        let open: Vec<_> = STREAMS.into_iter().filter(|name| *name != "d-1").collect();
+        let names: Vec<_> = (0..self.seed.within(1..=6)).map(|_| open[self.seed.index(open.len())]).collect();
+        let payload = [3, 40, 150][self.seed.index(3)];
+        self.batch(&names, payload)
     }
 
     /// An id that is known, with other content.

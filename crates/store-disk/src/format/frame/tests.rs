@@ -2,7 +2,7 @@
 
 use mainspring_sim::Seed;
 
-use super::{FRAME_HEAD, FrameHead, Kind, names, put_name};
+use super::{FRAME_HEAD, FrameHead, Kind, Name, names, put_emptied, put_name};
 
 fn head(seed: &mut Seed) -> FrameHead {
     let mut number = || seed.draw() as u32;
@@ -44,9 +44,16 @@ fn a_header_comes_back_and_no_other_bytes_are_one() {
 #[test]
 fn names_come_back_in_order() {
     let longest = "ü".repeat(127);
-    let entries = [(Kind::Stream, "a-1"), (Kind::Tag, ""), (Kind::ContentType, &*longest), (Kind::Source, "発生")];
+    let plain = |kind, text| Name { kind, text, emptied_at: None };
+    let emptied = Name { emptied_at: Some(1 << 40), ..plain(Kind::Stream, "gone-1") };
+    let tag = plain(Kind::Tag, "");
+    let entries =
+        [plain(Kind::Stream, "a-1"), tag, emptied, plain(Kind::ContentType, &longest), plain(Kind::Source, "発生")];
     let mut bytes = Vec::new();
-    entries.iter().for_each(|(kind, name)| put_name(&mut bytes, *kind, name));
+    entries.iter().for_each(|name| match name.emptied_at {
+        Some(head) => put_emptied(&mut bytes, name.text, head),
+        None => put_name(&mut bytes, name.kind, name.text),
+    });
     assert!(names(&bytes).eq(entries.iter().map(|entry| Some(*entry))));
     for len in 0..bytes.len() {
         let read: Vec<_> = names(&bytes[..len]).collect();

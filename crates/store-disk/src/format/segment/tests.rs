@@ -10,6 +10,7 @@ const HEAD: SegmentHead = SegmentHead {
     base: 1 << 40,
     first_position: 1 << 50,
     previous: 0xdead_beef,
+    generation: 9,
 };
 
 #[test]

@@ -88,7 +88,32 @@ fn a_file_answers_as_memory_does() {
         assert_eq!(of(&mapped), of(&memory));
     }
     assert_eq!(mapped.find_id(id(99)), None);
-    assert_eq!(mapped.frame(4), FrameEntry { first_ordinal: 9, first_position: 401, recorded: 4_000 });
+    assert_eq!(
+        mapped.frame(4),
+        FrameEntry { first_ordinal: 9, first_position: 401, recorded: 4_000, continues: false }
+    );
+}
+
+#[test]
+fn a_commit_with_holes_is_one_commit() {
+    let mut memory = memory();
+    for (position, first) in [(500, true), (502, false), (510, false), (600, true)] {
+        match first {
+            true => memory.begin_frame(position, 5_000),
+            false => memory.continue_frame(position, 5_000),
+        }
+        let number = memory.events();
+        memory.add(&Entry { id: id(number), offset: 0, stream: 0, event_type: 0, version: 90, tags: &[] });
+    }
+    let mapped = open(encode(&memory, STORE, 3, LOG_LEN)).expect("it is as it was written");
+    for index in [&memory as &dyn Index, &mapped] {
+        let positions: Vec<_> = (14..18).map(|ordinal| index.position(ordinal)).collect();
+        assert_eq!(positions, [500, 502, 510, 600]);
+        let commits: Vec<_> = [0, 3, 13, 14, 15, 16, 17].map(|ordinal| index.commit_of(ordinal)).into();
+        assert_eq!(commits, [0..3, 3..4, 9..14, 14..17, 14..17, 14..17, 17..18]);
+        let after: Vec<_> = [499, 500, 501, 502, 509, 510, 511, 600].map(|at| index.ordinal_after(at)).into();
+        assert_eq!(after, [14, 15, 15, 16, 16, 17, 17, 18]);
+    }
 }
 
 #[test]
