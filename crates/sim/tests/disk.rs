@@ -4,7 +4,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use mainspring_sim::{Fault, LyingDisk, Operation, SimDisk, Unsynced};
+use mainspring_sim::{Fault, Lie, LyingDisk, Operation, SimDisk, Unsynced};
 use mainspring_store_disk::{Access, Disk, DiskFile, LockError};
 
 /// A file whose name and first bytes are durable.
@@ -223,13 +223,13 @@ fn tampering_is_durable() {
 #[test]
 fn a_lying_disk_loses_what_it_says_it_has() {
     let disk = SimDisk::new(1);
-    let lying = LyingDisk::never(Arc::new(disk.clone()));
+    let lying = LyingDisk::new(Arc::new(disk.clone()), Lie::NeverSync);
     durable(&lying, "a", b"abc");
     assert_eq!(after(&disk, Unsynced::Dropped, "a").unwrap(), b"");
     assert_eq!(after(&disk, Unsynced::Kept, "a").unwrap(), b"abc");
 
     let disk = SimDisk::new(1);
-    let lying = LyingDisk::late(Arc::new(disk.clone()));
+    let lying = LyingDisk::new(Arc::new(disk.clone()), Lie::LateSync);
     let file = durable(&lying, "a", b"abc");
     write(&*file, 3, b"d");
     file.sync().unwrap();

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use mainspring_event::{Position, StoredEvent};
 use mainspring_store::{
-    Append, AppendError, Appended, BatchStream, Capabilities, Clock, EventStore, Info, Limits, Read, ReadError,
-    Restore, RestoreError, SystemClock,
+    Append, AppendError, Appended, BatchStream, Capabilities, Clock, EventStore, Info, Limits, Lineage, Read,
+    ReadError, Restore, RestoreError, StoreId, SystemClock,
 };
 
 use crate::{
@@ -29,11 +29,12 @@ pub struct Options {
     segment_bytes: u64,
     clock: Arc<dyn Clock>,
     replayable: bool,
+    identity: Option<(StoreId, Lineage)>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { segment_bytes: 64 << 20, clock: Arc::new(SystemClock), replayable: false }
+        Self { segment_bytes: 64 << 20, clock: Arc::new(SystemClock), replayable: false, identity: None }
     }
 }
 
@@ -57,6 +58,13 @@ impl Options {
     /// decision rests on how long something took. Otherwise slower.
     pub fn replayable(mut self) -> Self {
         self.replayable = true;
+        self
+    }
+
+    /// For simulations: a store that does not exist yet gets this identity when it is created, and not a random one, so
+    /// that the bytes on disk are the same each time.
+    pub fn identity(mut self, store: StoreId, lineage: Lineage) -> Self {
+        self.identity = Some((store, lineage));
         self
     }
 
@@ -88,7 +96,7 @@ impl Options {
     /// [`OpenError`]; it says what to do.
     pub fn open_on(self, disk: Arc<dyn Disk>) -> Result<DiskStore, OpenError> {
         let guard = open::lock(&*disk)?;
-        let (core, end) = open::for_writing(disk, self.clock)?;
+        let (core, end) = open::for_writing(disk, self.clock, self.identity)?;
         let committer = Committer::new(core.clone(), self.segment_bytes, self.replayable, end, guard)?;
         Ok(DiskStore { core, limits: Limits::default(), role: Role::Writer(Arc::new(Queue::new(committer))) })
     }

@@ -1,7 +1,9 @@
 //! One file: what programs see of it, what the disk holds of it, and the writes that lie between.
 
+use mainspring_conformance::Seed;
+
 use super::Unsynced;
-use crate::{Injected, Seed};
+use crate::Injected;
 
 /// The content of a file.
 #[derive(Clone, Debug, Default)]

@@ -58,8 +58,8 @@ pub(crate) enum BadManifest {
 }
 
 impl Manifest {
-    pub(crate) fn new() -> Self {
-        Self { format: FORMAT, store: StoreId::new(), lineage: Lineage::new(), epoch: 0, segments: Vec::new() }
+    pub(crate) fn new(store: StoreId, lineage: Lineage) -> Self {
+        Self { format: FORMAT, store, lineage, epoch: 0, segments: Vec::new() }
     }
 
     pub(crate) fn load(disk: &dyn Disk) -> Result<Self, BadManifest> {

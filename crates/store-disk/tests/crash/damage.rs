@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use mainspring_sim::{Seed, SimDisk, Unsynced};
+use mainspring_conformance::Seed;
+use mainspring_sim::{SimDisk, Unsynced};
 use mainspring_store::{Append, EventStore, Query, Read, ReadError};
 use mainspring_store_disk::{Damage, Disk, DiskStore, OpenError, verify_on};
 

@@ -1,5 +1,7 @@
 //! Manifests, as they were written and as they were not.
 
+use mainspring_store::{Lineage, StoreId};
+
 use super::{BadManifest, Manifest, SegmentEntry};
 
 fn manifest() -> Manifest {
@@ -7,7 +9,7 @@ fn manifest() -> Manifest {
         SegmentEntry { number: 1, base: 0, sealed: Some(4_096) },
         SegmentEntry { number: 2, base: 4_096, sealed: None },
     ];
-    Manifest { epoch: 3, segments, ..Manifest::new() }
+    Manifest { epoch: 3, segments, ..Manifest::new(StoreId::new(), Lineage::new()) }
 }
 
 #[test]

@@ -1,0 +1,153 @@
+//! What a seed makes of a history: a configuration, the kinds of trouble there are in it, and one step after the other.
+
+use std::time::Duration;
+
+use mainspring_conformance::Seed;
+use mainspring_store::{Query, ReadFrom};
+
+use super::{appends::Appends, model::Model, queries, step::Step, subject::Subject};
+use crate::{Fault, Operation, Unsynced};
+
+/// The source of steps.
+pub(super) struct Plan {
+    seed: Seed,
+    appends: Appends,
+    steps: u64,
+    trouble: Trouble,
+    /// Whether the disk was filled up.
+    full: bool,
+}
+
+/// Which kinds of trouble there are. Not all in every history: what is always there hides what it hinders.
+struct Trouble {
+    crashes: bool,
+    errors: bool,
+    room: bool,
+    rot: bool,
+    pace: bool,
+}
+
+/// The size of segments in this history.
+pub(super) fn segment_bytes(seed: u64) -> u64 {
+    // A source of its own, because the store is made before its plan.
+    Seed::new(seed ^ 0x5e6_8e47).pick(&[600, 1_024, 2_048, 4_096, 4_096, 8_192, 16_384, 65_536])
+}
+
+impl Plan {
+    pub(super) fn new(seed: u64) -> Self {
+        let segment_bytes = segment_bytes(seed);
+        let mut seed = Seed::new(seed);
+        let appends = Appends::new(&mut seed, segment_bytes);
+        let trouble = Trouble {
+            crashes: seed.once_in(2),
+            errors: seed.once_in(2),
+            room: seed.once_in(3),
+            rot: seed.once_in(3),
+            pace: seed.once_in(3),
+        };
+        Self { appends, steps: seed.within(8..=30), trouble, full: false, seed }
+    }
+
+    /// The next step, or none at the end.
+    pub(super) async fn next(&mut self, model: &Model, subject: &Subject) -> Option<Step> {
+        self.steps = self.steps.checked_sub(1)?;
+        let seed = &mut self.seed;
+        if subject.sick && seed.once_in(2) {
+            return Some(self.second_life());
+        }
+        if self.full && seed.once_in(4) {
+            self.full = false;
+            return Some(Step::Free);
+        }
+        Some(match seed.within(0..=99) {
+            0..=42 => Step::Append(self.appends.group(seed, model).await),
+            43..=46 => Step::Abandon(self.appends.plain(seed), seed.within(0..=4)),
+            47..=56 => Step::Read(queries::read(seed, model, subject.now())),
+            57..=58 => Step::Resume(queries::read(seed, model, subject.now())),
+            59..=62 => Step::Follow(self.followed(model)),
+            63..=66 => Step::Beside(queries::read(seed, model, subject.now())),
+            67..=70 if !self.appends.aging && seed.once_in(3) => Step::SetBack(self.time()),
+            67..=70 => Step::Wait(self.time()),
+            71..=73 => self.second_life(),
+            74 => Step::LoseDerived(seed.draw()),
+            75..=76 => Step::Verify,
+            _ => self.troubled(model, subject).await,
+        })
+    }
+
+    /// Lots for what is drawn while a step is taken.
+    pub(super) fn seed(&mut self) -> &mut Seed {
+        &mut self.seed
+    }
+
+    fn time(&mut self) -> Duration {
+        Duration::from_secs(self.seed.within(0..=900))
+    }
+
+    /// A read for a follower.
+    fn followed(&mut self, model: &Model) -> mainspring_store::Read {
+        let from = if self.seed.once_in(3) { ReadFrom::End } else { ReadFrom::Start };
+        let query = if self.seed.once_in(2) { Query::All } else { queries::query(&mut self.seed, model) };
+        mainspring_store::Read::new(query).from(from).follow()
+    }
+
+    /// A way for a store to end and to begin again.
+    fn second_life(&mut self) -> Step {
+        if self.trouble.crashes && self.seed.once_in(2) {
+            Step::Crash(self.unsynced())
+        } else {
+            Step::Reopen { close: self.seed.once_in(2) }
+        }
+    }
+
+    /// What a crash leaves.
+    pub(super) fn unsynced(&mut self) -> Unsynced {
+        self.seed.pick(&[Unsynced::Random, Unsynced::Random, Unsynced::Dropped, Unsynced::Kept])
+    }
+
+    async fn troubled(&mut self, model: &Model, subject: &Subject) -> Step {
+        let seed = &mut self.seed;
+        match seed.within(0..=9) {
+            0 | 1 if self.trouble.crashes => Step::PowerCut(seed.within(1..=12)),
+            2 if self.trouble.crashes => Step::Crash(self.unsynced()),
+            3..=5 if self.trouble.errors => Step::Fail(self.fault(subject)),
+            6 if self.trouble.errors && seed.once_in(2) => Step::Heal,
+            6 if self.trouble.errors => Step::Evict,
+            7 if self.trouble.room => {
+                self.full = true;
+                Step::Fill(seed.within(0..=3_000))
+            }
+            8 if self.trouble.rot => Step::Rot(seed.draw()),
+            9 if self.trouble.pace => {
+                let kind = seed.pick(&[Operation::Sync, Operation::Read, Operation::Map]);
+                let time = Duration::from_micros(seed.within(0..=1));
+                if seed.once_in(2) { Step::ShortWrites(seed.once_in(2)) } else { Step::Slow(kind, time) }
+            }
+            _ => Step::Append(self.appends.group(seed, model).await),
+        }
+    }
+
+    /// An operation that will fail, here or there.
+    fn fault(&mut self, subject: &Subject) -> Fault {
+        let seed = &mut self.seed;
+        let common = [Operation::Write, Operation::Sync, Operation::SetLen, Operation::Read];
+        let operation = if seed.once_in(2) { seed.pick(&common) } else { seed.pick(&Operation::ALL) };
+        let mut fault = Fault::on(operation).after(seed.within(0..=5));
+        if seed.once_in(3) {
+            fault = fault.times(seed.within(2..=4));
+        }
+        if seed.once_in(4) {
+            let mut names = subject.disk.names();
+            names.extend(["MANIFEST.new".to_owned(), "SYNCED".to_owned()]);
+            fault = fault.of(names.swap_remove(seed.index(names.len())));
+        }
+        if seed.once_in(5) && matches!(operation, Operation::Read | Operation::Map | Operation::Write) {
+            let start = seed.within(0..=4_000);
+            fault = fault.within(start..start + 512);
+        }
+        if seed.once_in(5) && operation.is_change() {
+            fault = fault.full();
+        }
+        fault
+    }
+}

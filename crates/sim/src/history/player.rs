@@ -1,0 +1,405 @@
+//! Plays a history: takes one step after the other, to the store and to the model, and compares what comes of it.
+
+use std::rc::Rc;
+
+use futures_util::{FutureExt, StreamExt, future::join_all};
+use mainspring_conformance::Seed;
+use mainspring_store::{
+    Append, AppendError, Appended, BatchStream, Check, Conflict, EventBatch, EventStore, Expected, Read, ReadError,
+    ReadFrom,
+};
+use tokio::task::yield_now;
+
+use super::{
+    Totals,
+    model::Model,
+    notes::Notes,
+    plan::{self, Plan},
+    queries::{STREAMS, everything, stream},
+    reads::{agree, collect, count, same_events},
+    step::Step,
+    subject::Subject,
+};
+use crate::{Flaw, Injected, Unsynced};
+
+/// At most so many followers are kept.
+const FOLLOWERS: usize = 2;
+
+/// A history under way.
+pub(super) struct Player {
+    pub(super) plan: Plan,
+    pub(super) subject: Subject,
+    pub(super) model: Model,
+    pub(super) notes: Notes,
+    pub(super) totals: Totals,
+    pub(super) followers: Vec<Followers>,
+}
+
+/// A follower of the store, and one of the model, that began with the same read at the same time.
+pub(super) struct Followers {
+    actual: BatchStream,
+    expected: BatchStream,
+}
+
+impl Player {
+    pub(super) fn new(seed: u64, flaw: Option<Flaw>, notes: Notes) -> Self {
+        let subject = Subject::new(seed, flaw, plan::segment_bytes(seed));
+        Self {
+            plan: Plan::new(seed),
+            model: Model::new(subject.now()),
+            subject,
+            notes,
+            totals: Totals::default(),
+            followers: Vec::new(),
+        }
+    }
+
+    /// What was done.
+    pub(super) fn totals(&self) -> Totals {
+        let mut totals = self.totals;
+        totals.seeds = 1;
+        totals.steps = self.notes.step();
+        totals.events = self.model.head().0;
+        totals.segments = self.subject.disk.names().iter().filter(|name| name.ends_with(".log")).count() as u64;
+        totals.injected += self.subject.disk.injected();
+        totals
+    }
+
+    /// Plays to the end.
+    ///
+    /// # Errors
+    /// What the store did that it must not, in words.
+    pub(super) async fn play(&mut self) -> Result<(), String> {
+        self.begin(Step::Begin).await?;
+        while let Some(step) = self.plan.next(&self.model, &self.subject).await {
+            self.begin(step).await?;
+        }
+        self.begin(Step::End).await?;
+        self.notes.count(self.subject.disk.injected().total());
+        Ok(())
+    }
+
+    async fn begin(&mut self, step: Step) -> Result<(), String> {
+        let step = Rc::new(step);
+        self.notes.begin(step.clone());
+        self.take(&step).await?;
+        if self.subject.disk.has_stopped() {
+            self.notes.say(|| "      power is gone".to_owned());
+            let unsynced = self.plan.unsynced();
+            self.crash(unsynced).await?;
+        }
+        self.model.set(self.subject.now());
+        Ok(())
+    }
+
+    async fn take(&mut self, step: &Step) -> Result<(), String> {
+        match step {
+            Step::Begin => self.start().await,
+            Step::Append(group) => self.send(group).await,
+            Step::Abandon(append, turns) => self.abandon(append, *turns).await,
+            Step::Read(read) => self.read(read).await,
+            Step::Resume(read) => self.resume(read).await,
+            Step::Follow(read) => self.follow(read).await,
+            Step::Beside(read) => self.beside(read).await,
+            Step::Reopen { close } => self.reopen(*close).await,
+            Step::LoseDerived(lot) => self.lose_derived(&mut Seed::new(*lot)).await,
+            Step::Crash(unsynced) => self.crash(*unsynced).await,
+            Step::Rot(lot) => self.rot(&mut Seed::new(*lot)).await,
+            Step::Verify => self.verify(),
+            Step::End => self.end().await,
+            other => {
+                self.arrange(other);
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes a step that asks nothing of the store.
+    fn arrange(&mut self, step: &Step) {
+        let Subject { disk, clock, .. } = &self.subject;
+        match step {
+            Step::Wait(time) => clock.advance(*time),
+            Step::SetBack(time) => clock.set(self.subject.now() - *time),
+            Step::PowerCut(after) => disk.stop_at(disk.changes() + after),
+            Step::Fail(fault) => disk.inject(fault.clone()),
+            Step::Heal => disk.heal(),
+            Step::Fill(room) => disk.set_capacity(Some(disk.used() + room)),
+            Step::Free => disk.set_capacity(None),
+            Step::ShortWrites(shorten) => disk.shorten_writes(*shorten),
+            Step::Slow(operation, time) => disk.slow(*operation, *time),
+            Step::Evict => disk.evict(),
+            _ => unreachable!("every other step asks something of the store"),
+        }
+    }
+
+    /// Sends appends together and compares each answer, in the order in which the store takes them.
+    pub(super) async fn send(&mut self, group: &[Append]) -> Result<(), String> {
+        let (handle, now, before) = (self.subject.handle(), self.subject.now(), self.subject.disk.injected());
+        let answers = join_all(group.iter().map(|append| handle.append(append.clone()))).await;
+        for (append, answer) in group.iter().zip(answers) {
+            self.notes.say(|| format!("      {answer:?}"));
+            match answer {
+                Err(AppendError::Failed(error)) => {
+                    self.totals.failed += 1;
+                    self.notes.count(2);
+                    self.excuse(&*error, &before, "failed")?;
+                }
+                Err(AppendError::Unknown(error)) => {
+                    self.totals.unknown += 1;
+                    self.notes.count(3);
+                    self.excuse(&*error, &before, "unknown")?;
+                    self.subject.sick = true;
+                    self.model.in_doubt(append, now);
+                }
+                answer => self.compare(append, answer).await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees that a failure has a cause: something failed on the disk since `before`, or the store is waiting to be opened
+    /// again for something that failed earlier.
+    fn excuse(&mut self, error: &dyn std::error::Error, before: &Injected, what: &str) -> Result<(), String> {
+        let text = error.to_string();
+        let waits = text.contains("until it is reopened");
+        if waits && self.subject.was_hurt() {
+            self.subject.sick = true;
+            return Ok(());
+        }
+        if self.subject.has_failed_since(before) {
+            return Ok(());
+        }
+        Err(format!("it is answered as {what} ({text}) although nothing has failed"))
+    }
+
+    /// Compares an answer that nothing has hindered with what the model says.
+    async fn compare(&mut self, append: &Append, answer: Result<Appended, AppendError>) -> Result<(), String> {
+        let (head, now) = (self.model.head(), self.subject.now());
+        let expected = self.model.append(append, now).await;
+        let same = match (&expected, &answer) {
+            (Ok(expected), Ok(answer)) => expected == answer,
+            (Err(expected), Err(answer)) => format!("{expected:?}") == format!("{answer:?}"),
+            _ => false,
+        };
+        if !same {
+            return Err(format!("{append:?}\n  must be answered {expected:?},\n  and is answered {answer:?}"));
+        }
+        match answer {
+            Ok(answer) => {
+                self.totals.acknowledged += 1;
+                self.totals.repeated += u64::from(!append.events.is_empty() && answer.position <= head);
+                self.notes.count(answer.position.0 << 8);
+            }
+            Err(_) => {
+                self.totals.refused += 1;
+                self.notes.count(4);
+            }
+        }
+        Ok(())
+    }
+
+    /// Begins an append and goes away; then finds out what came of it.
+    async fn abandon(&mut self, append: &Append, turns: u64) -> Result<(), String> {
+        let (handle, now, before) = (self.subject.handle(), self.subject.now(), self.subject.disk.injected());
+        {
+            let mut begun = Box::pin(handle.append(append.clone()));
+            let mut answered = begun.as_mut().now_or_never();
+            for _ in 0..turns {
+                if answered.is_none() {
+                    yield_now().await;
+                    answered = begun.as_mut().now_or_never();
+                }
+            }
+        }
+        self.totals.abandoned += 1;
+        // What is sent later is answered later.
+        match handle.append(Append::default()).await {
+            Ok(Appended { position, .. }) if self.subject.sick || self.subject.has_failed_since(&before) => {
+                // It may have failed, which its caller would have been told.
+                if position != self.model.head() { self.found(append, position).await } else { Ok(()) }
+            }
+            Ok(Appended { position, .. }) if position == self.model.head() => Ok(()),
+            Ok(Appended { position, .. }) => self.found(append, position).await,
+            Err(AppendError::Failed(error) | AppendError::Unknown(error)) => {
+                self.excuse(&*error, &before, "failed or unknown")?;
+                self.subject.sick = true;
+                self.model.in_doubt(append, now);
+                Ok(())
+            }
+            Err(error) => Err(format!("an append of nothing is answered {error:?}")),
+        }
+    }
+
+    /// Takes it that an append was written, which moved the head to `position`.
+    async fn found(&mut self, append: &Append, position: mainspring_event::Position) -> Result<(), String> {
+        let now = self.subject.now();
+        match self.model.append(append, now).await {
+            Ok(appended) if appended.position == position => Ok(()),
+            other => Err(format!("{append:?}\n  led to {position}, and the model answers {other:?}")),
+        }
+    }
+
+    async fn read(&mut self, read: &Read) -> Result<(), String> {
+        let handle = self.subject.handle();
+        self.read_from(&*handle, read).await.map(drop)
+    }
+
+    /// Reads from a handle and from the model; answers what was read, if it was not hindered.
+    async fn read_from(&mut self, handle: &dyn EventStore, read: &Read) -> Result<Option<Vec<EventBatch>>, String> {
+        let before = self.subject.disk.injected();
+        let expected = collect(&self.model.reference, read.clone()).await;
+        match (expected, collect(handle, read.clone()).await) {
+            (_, Err(ReadError::Failed(error))) if self.subject.has_failed_since(&before) => {
+                self.notes.say(|| format!("      not readable now: {error}"));
+                self.totals.failed_reads += 1;
+                Ok(None)
+            }
+            (Ok(expected), Ok(actual)) => {
+                self.notes.say(|| format!("      {} events", count(&actual)));
+                self.notes.count(count(&actual) as u64);
+                agree(read, &expected, &actual).map_err(|what| format!("{read:?}\n  {what}"))?;
+                self.totals.reads += 1;
+                Ok(Some(actual))
+            }
+            (Err(expected), Err(actual)) if format!("{expected:?}") == format!("{actual:?}") => {
+                self.notes.say(|| format!("      {actual:?}"));
+                self.totals.reads += 1;
+                Ok(None)
+            }
+            (expected, actual) => {
+                let expected = expected.map(|batches| count(&batches));
+                let actual = actual.map(|batches| count(&batches));
+                Err(format!("{read:?}\n  must be answered with {expected:?} events, and is with {actual:?}"))
+            }
+        }
+    }
+
+    /// Reads up to a limit and on from where that ended: together it is the read without a limit.
+    async fn resume(&mut self, read: &Read) -> Result<(), String> {
+        let handle = self.subject.handle();
+        let limited = Read { limit: Some(1 + read.limit.unwrap_or(2)), ..read.clone() };
+        let Some(mut batches) = self.read_from(&*handle, &limited).await? else { return Ok(()) };
+        let through = batches.last().map_or_else(Default::default, EventBatch::through);
+        let rest = Read { limit: None, from: ReadFrom::After(through), ..read.clone() };
+        let Some(more) = self.read_from(&*handle, &rest).await? else { return Ok(()) };
+        batches.extend(more);
+        // A forward read of a version or a time still to come delivers nothing before it; one from a position does.
+        if matches!(read.from, ReadFrom::Version(_) | ReadFrom::Time(_)) {
+            return Ok(());
+        }
+        let whole = collect(&self.model.reference, Read { limit: None, ..read.clone() }).await;
+        let whole = whole.map_err(|error| format!("{read:?}: the model says {error:?}"))?;
+        same_events(&whole, &batches).map_err(|what| format!("{read:?}, interrupted at {through}: {what}"))
+    }
+
+    /// Lets followers look for more, and begins another one.
+    async fn follow(&mut self, read: &Read) -> Result<(), String> {
+        self.totals.follows += 1;
+        if self.followers.len() < FOLLOWERS {
+            let actual = self.subject.handle().read(read.clone());
+            let expected = self.model.reference.read(read.clone());
+            self.followers.push(Followers { actual, expected });
+        }
+        let before = self.subject.disk.injected();
+        for mut followers in std::mem::take(&mut self.followers) {
+            // A turn of its own, so that the runtime does not make it pause.
+            yield_now().await;
+            match (live(&mut followers.expected), live(&mut followers.actual)) {
+                (Ok(expected), Ok(actual)) => {
+                    same_events(&expected, &actual).map_err(|what| format!("a follower: {what}"))?;
+                    if expected.last().map(EventBatch::through) != actual.last().map(EventBatch::through) {
+                        return Err("a follower came to another place than that of the model".to_owned());
+                    }
+                    self.notes.count(count(&actual) as u64);
+                    self.followers.push(followers);
+                }
+                (Err(expected), Err(actual)) if format!("{expected:?}") == format!("{actual:?}") => {}
+                (_, Err(ReadError::Failed(_))) if self.subject.has_failed_since(&before) => {}
+                (expected, actual) => {
+                    return Err(format!("a follower must see {expected:?}, and sees {actual:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads as another process beside the writer.
+    async fn beside(&mut self, read: &Read) -> Result<(), String> {
+        let before = self.subject.disk.injected();
+        let handle = match self.subject.open_beside() {
+            Ok(handle) => handle,
+            Err(_) if self.subject.has_failed_since(&before) => {
+                self.totals.failed_opens += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(format!("another process cannot open it: {error:?}")),
+        };
+        self.totals.read_only += 1;
+        let info = match handle.info().await {
+            Ok(info) => info,
+            Err(_) if self.subject.has_failed_since(&before) => return Ok(()),
+            Err(error) => return Err(format!("another process cannot say where it is: {error:?}")),
+        };
+        // What the writer could not mark as synced others do not see yet.
+        if self.subject.was_hurt() && info.head < self.model.head() {
+            return Ok(());
+        }
+        if info.head != self.model.head() {
+            return Err(format!("another process sees the head {}, it is {}", info.head, self.model.head()));
+        }
+        let all = self.read_from(&*handle, &Read::new(everything())).await?;
+        if all.is_some() {
+            self.read_from(&*handle, read).await?;
+        }
+        Ok(())
+    }
+
+    /// Looks at everything: all events, and where each stream stands.
+    pub(super) async fn look(&mut self) -> Result<(), String> {
+        self.model.set(self.subject.now());
+        let handle = self.subject.handle();
+        self.read_from(&*handle, &Read::new(everything())).await?;
+        if self.subject.sick {
+            return Ok(());
+        }
+        let before = self.subject.disk.injected();
+        let impossible = Expected::Exactly(mainspring_event::Version(u64::MAX));
+        let questions =
+            STREAMS.map(|name| Append::default().check(Check::Stream { stream: stream(name), expected: impossible }));
+        let answers = join_all(questions.map(|question| handle.append(question))).await;
+        for (name, answer) in STREAMS.into_iter().zip(answers) {
+            match answer {
+                Err(AppendError::Conflict(Conflict::Stream { actual, .. }))
+                    if actual.0 == self.model.version(&stream(name)) => {}
+                Err(AppendError::Tombstoned { .. }) => {}
+                Err(AppendError::Failed(_)) if self.subject.has_failed_since(&before) => {}
+                answer => {
+                    let version = self.model.version(&stream(name));
+                    return Err(format!("stream {name} is at version {version}, the store says {answer:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends everything that fails; what is there must then survive a clean end and a crash.
+    async fn end(&mut self) -> Result<(), String> {
+        let disk = &self.subject.disk;
+        disk.heal();
+        disk.set_capacity(None);
+        disk.shorten_writes(false);
+        self.reopen(true).await?;
+        self.verify()?;
+        self.crash(Unsynced::Dropped).await?;
+        self.verify()
+    }
+}
+
+/// What a follower sees now.
+fn live(stream: &mut BatchStream) -> Result<Vec<EventBatch>, ReadError> {
+    let mut seen = Vec::new();
+    while let Some(Some(batch)) = stream.next().now_or_never() {
+        seen.push(batch?);
+    }
+    Ok(seen)
+}
