@@ -46,6 +46,10 @@ impl Player {
     pub(super) async fn crash(&mut self, unsynced: Unsynced) -> Result<(), String> {
         self.followers.clear();
         self.subject.crash(unsynced);
+        if let Some(fault) = self.plan.fault_after_crash() {
+            self.notes.say(|| format!("      and then {fault:?}"));
+            self.subject.disk.inject(fault);
+        }
         self.open_and_settle().await
     }
 

@@ -51,8 +51,10 @@ impl Plan {
     /// The next step, or none at the end.
     pub(super) async fn next(&mut self, model: &Model, subject: &Subject) -> Option<Step> {
         self.steps = self.steps.checked_sub(1)?;
+        let may_set_back = self.may_set_back();
         let seed = &mut self.seed;
-        if subject.sick && seed.once_in(2) {
+        // What has failed may come back in a second life.
+        if subject.sick && seed.once_in(2) || subject.failed && seed.once_in(3) {
             return Some(self.second_life());
         }
         if self.full && seed.once_in(4) {
@@ -66,7 +68,7 @@ impl Plan {
             57..=58 => Step::Resume(queries::read(seed, model, subject.now())),
             59..=62 => Step::Follow(self.followed(model)),
             63..=66 => Step::Beside(queries::read(seed, model, subject.now())),
-            67..=70 if !self.appends.aging && seed.once_in(3) => Step::SetBack(self.time()),
+            67..=70 if may_set_back && seed.once_in(2) => Step::SetBack(self.time()),
             67..=70 => Step::Wait(self.time()),
             71..=73 => self.second_life(),
             74 => Step::LoseDerived(seed.draw()),
@@ -78,6 +80,12 @@ impl Plan {
     /// Lots for what is drawn while a step is taken.
     pub(super) fn seed(&mut self) -> &mut Seed {
         &mut self.seed
+    }
+
+    /// Whether the clock may be set back. Not where rules by age apply; nor where appends fail, because a store may go on
+    /// from the time that it had given to one of those.
+    fn may_set_back(&self) -> bool {
+        !(self.appends.aging || self.trouble.errors || self.trouble.room)
     }
 
     fn time(&mut self) -> Duration {
@@ -127,12 +135,19 @@ impl Plan {
         }
     }
 
+    /// An operation that fails while the store is opened after a crash.
+    pub(super) fn fault_after_crash(&mut self) -> Option<Fault> {
+        let wanted = self.trouble.errors && self.seed.once_in(3);
+        wanted.then(|| Fault::on(self.seed.pick(&Operation::ALL)).after(self.seed.within(0..=2)))
+    }
+
     /// An operation that will fail, here or there.
     fn fault(&mut self, subject: &Subject) -> Fault {
         let seed = &mut self.seed;
         let common = [Operation::Write, Operation::Sync, Operation::SetLen, Operation::Read];
-        let operation = if seed.once_in(2) { seed.pick(&common) } else { seed.pick(&Operation::ALL) };
-        let mut fault = Fault::on(operation).after(seed.within(0..=5));
+        let common = seed.once_in(2).then(|| seed.pick(&common));
+        let operation = common.unwrap_or_else(|| seed.pick(&Operation::ALL));
+        let mut fault = Fault::on(operation).after(seed.within(0..=if common.is_some() { 5 } else { 1 }));
         if seed.once_in(3) {
             fault = fault.times(seed.within(2..=4));
         }

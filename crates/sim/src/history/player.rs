@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use futures_util::{FutureExt, StreamExt, future::join_all};
+use jiff::Timestamp;
 use mainspring_conformance::Seed;
 use mainspring_store::{
     Append, AppendError, Appended, BatchStream, Check, Conflict, EventBatch, EventStore, Expected, Read, ReadError,
@@ -137,24 +138,37 @@ impl Player {
         let (handle, now, before) = (self.subject.handle(), self.subject.now(), self.subject.disk.injected());
         let answers = join_all(group.iter().map(|append| handle.append(append.clone()))).await;
         for (append, answer) in group.iter().zip(answers) {
-            self.notes.say(|| format!("      {answer:?}"));
-            match answer {
-                Err(AppendError::Failed(error)) => {
-                    self.totals.failed += 1;
-                    self.notes.count(2);
-                    self.excuse(&*error, &before, "failed")?;
-                }
-                Err(AppendError::Unknown(error)) => {
-                    self.totals.unknown += 1;
-                    self.notes.count(3);
-                    self.excuse(&*error, &before, "unknown")?;
-                    self.subject.sick = true;
-                    self.model.in_doubt(append, now);
-                }
-                answer => self.compare(append, answer).await?,
-            }
+            self.judge_answer(append, answer, &before, now).await?;
         }
         Ok(())
+    }
+
+    /// Sees whether an append that was sent at this time can be answered so.
+    async fn judge_answer(
+        &mut self,
+        append: &Append,
+        answer: Result<Appended, AppendError>,
+        before: &Injected,
+        sent: Timestamp,
+    ) -> Result<(), String> {
+        self.notes.say(|| format!("      {answer:?}"));
+        match answer {
+            Err(AppendError::Failed(error)) => {
+                self.totals.failed += 1;
+                self.subject.failed = true;
+                self.notes.count(2);
+                self.excuse(&*error, before, "failed")
+            }
+            Err(AppendError::Unknown(error)) => {
+                self.totals.unknown += 1;
+                self.notes.count(3);
+                self.excuse(&*error, before, "unknown")?;
+                self.subject.sick = true;
+                self.model.in_doubt(append, sent);
+                Ok(())
+            }
+            answer => self.compare(append, answer).await,
+        }
     }
 
     /// Sees that a failure has a cause: something failed on the disk since `before`, or the store is waiting to be opened
@@ -201,30 +215,32 @@ impl Player {
     /// Begins an append and goes away; then finds out what came of it.
     async fn abandon(&mut self, append: &Append, turns: u64) -> Result<(), String> {
         let (handle, now, before) = (self.subject.handle(), self.subject.now(), self.subject.disk.injected());
-        {
-            let mut begun = Box::pin(handle.append(append.clone()));
-            let mut answered = begun.as_mut().now_or_never();
-            for _ in 0..turns {
-                if answered.is_none() {
-                    yield_now().await;
-                    answered = begun.as_mut().now_or_never();
-                }
+        let mut begun = Box::pin(handle.append(append.clone()));
+        let mut answered = begun.as_mut().now_or_never();
+        for _ in 0..turns {
+            if answered.is_none() {
+                yield_now().await;
+                answered = begun.as_mut().now_or_never();
             }
         }
+        if let Some(answer) = answered {
+            return self.judge_answer(append, answer, &before, now).await;
+        }
+        drop(begun);
         self.totals.abandoned += 1;
         // What is sent later is answered later.
-        match handle.append(Append::default()).await {
-            Ok(Appended { position, .. }) if self.subject.sick || self.subject.has_failed_since(&before) => {
-                // It may have failed, which its caller would have been told.
-                if position != self.model.head() { self.found(append, position).await } else { Ok(()) }
-            }
+        let later = handle.append(Append::default()).await;
+        self.notes.say(|| format!("      an append after it is answered {later:?}"));
+        match later {
+            // It was not begun, or it was refused or has failed, which its caller would have been told.
             Ok(Appended { position, .. }) if position == self.model.head() => Ok(()),
             Ok(Appended { position, .. }) => self.found(append, position).await,
             Err(AppendError::Failed(error) | AppendError::Unknown(error)) => {
                 self.excuse(&*error, &before, "failed or unknown")?;
                 self.subject.sick = true;
                 self.model.in_doubt(append, now);
-                Ok(())
+                // Nothing else can be said of what the store must answer before this is settled.
+                if self.subject.disk.has_stopped() { Ok(()) } else { self.reopen(true).await }
             }
             Err(error) => Err(format!("an append of nothing is answered {error:?}")),
         }

@@ -23,6 +23,8 @@ pub(super) struct Subject {
     injected_then: Injected,
     /// Whether the store takes no more events until it is opened again.
     pub(super) sick: bool,
+    /// Whether an append has failed since it was opened.
+    pub(super) failed: bool,
 }
 
 /// A store that is open.
@@ -48,6 +50,7 @@ impl Subject {
             open: None,
             injected_then: Injected::default(),
             sick: false,
+            failed: false,
         }
     }
 
@@ -82,6 +85,7 @@ impl Subject {
         self.open = Some(Open { store, handle });
         self.injected_then = self.disk.injected();
         self.sick = false;
+        self.failed = false;
         Ok(())
     }
 
