@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use mainspring_conformance::Seed;
-use mainspring_event::{NewEvent, Position, Version};
+use mainspring_event::{Metadata, NewEvent, Position, Source, Version};
 use mainspring_store::{Append, Check, Expected, Retained, Retention, StreamChange};
 
 use super::{
@@ -82,9 +82,15 @@ impl Appends {
         let payload: Vec<u8> = fill.into_iter().cycle().take(usize::try_from(length).expect("small")).collect();
         NewEvent {
             id: id(seed),
-            time: Timestamp::UNIX_EPOCH,
+            stream,
+            event_type: event_type(seed.pick(&TYPES)),
+            schema_version: 1 + seed.draw() as u32 % 3,
+            time: Timestamp::UNIX_EPOCH + Duration::from_nanos(seed.within(0..=1 << 40)),
+            source: Source::new(seed.pick(&["till", "web"])).expect("histories use valid names"),
+            content_type: seed.pick(&["application/json", "text/plain"]).to_owned(),
             tags,
-            ..NewEvent::json(stream, event_type(seed.pick(&TYPES)), payload)
+            metadata: metadata(seed),
+            payload: payload.into(),
         }
     }
 
@@ -155,4 +161,13 @@ impl Appends {
         }
         Some(append)
     }
+}
+
+fn metadata(seed: &mut Seed) -> Metadata {
+    let mut metadata = Metadata::default();
+    if seed.once_in(2) {
+        metadata.correlation = Some(id(seed));
+        metadata.tenant = Some("north".to_owned());
+    }
+    metadata
 }

@@ -1,9 +1,9 @@
 //! How a store ends and begins again in a history, and what must be there then.
 
-use mainspring_store::{Append, Info};
+use mainspring_store::{Append, Info, Read};
 use mainspring_store_disk::OpenError;
 
-use super::player::Player;
+use super::{player::Player, queries::everything};
 use crate::Unsynced;
 
 /// After so many attempts to open the store nothing fails any more …
@@ -22,7 +22,18 @@ impl Player {
     /// Ends the store in order, or just drops it, and opens it again.
     pub(super) async fn reopen(&mut self, close: bool) -> Result<(), String> {
         self.shut(close)?;
+        self.look_without_writer().await?;
         self.open_and_settle().await
+    }
+
+    /// Sometimes looks at the store as a process that only reads, while none writes.
+    async fn look_without_writer(&mut self) -> Result<(), String> {
+        // What is there of appends of unknown fate only the next writer settles.
+        if self.model.pending.is_empty() && self.plan.seed().once_in(3) {
+            self.notes.say(|| "      looks at it while nobody writes".to_owned());
+            self.beside(&Read::new(everything()).backwards()).await?;
+        }
+        Ok(())
     }
 
     /// Opens the store and finds what must be there.
@@ -50,6 +61,7 @@ impl Player {
             self.notes.say(|| format!("      and then {fault:?}"));
             self.subject.disk.inject(fault);
         }
+        self.look_without_writer().await?;
         self.open_and_settle().await
     }
 

@@ -30,7 +30,8 @@ struct Trouble {
 /// The size of segments in this history.
 pub(super) fn segment_bytes(seed: u64) -> u64 {
     // A source of its own, because the store is made before its plan.
-    Seed::new(seed ^ 0x5e6_8e47).pick(&[600, 1_024, 2_048, 4_096, 4_096, 8_192, 16_384, 65_536])
+    Seed::new(seed ^ 0x5e6_8e47)
+        .pick(&[600, 1_024, 1_024, 2_048, 2_048, 4_096, 4_096, 4_096, 8_192, 8_192, 16_384, 65_536])
 }
 
 impl Plan {
@@ -45,7 +46,7 @@ impl Plan {
             rot: seed.once_in(3),
             pace: seed.once_in(3),
         };
-        Self { appends, steps: seed.within(8..=30), trouble, full: false, seed }
+        Self { appends, steps: seed.within(6..=24), trouble, full: false, seed }
     }
 
     /// The next step, or none at the end.

@@ -340,7 +340,7 @@ impl Player {
     }
 
     /// Reads as another process beside the writer.
-    async fn beside(&mut self, read: &Read) -> Result<(), String> {
+    pub(super) async fn beside(&mut self, read: &Read) -> Result<(), String> {
         let before = self.subject.disk.injected();
         let handle = match self.subject.open_beside() {
             Ok(handle) => handle,
@@ -405,7 +405,6 @@ impl Player {
         disk.set_capacity(None);
         disk.shorten_writes(false);
         self.reopen(true).await?;
-        self.verify()?;
         self.crash(Unsynced::Dropped).await?;
         self.verify()
     }

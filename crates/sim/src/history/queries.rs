@@ -43,7 +43,7 @@ pub(super) fn id(seed: &mut Seed) -> EventId {
     let halves = [seed.draw().to_be_bytes(), seed.draw().to_be_bytes()];
     let mut bytes: [u8; 16] = halves.concat().try_into().expect("two times eight bytes are sixteen");
     // Half of them look like UUIDv7 of the time of the history, whose order stores make use of.
-    if bytes[15] % 2 == 0 {
+    if bytes[15].is_multiple_of(2) {
         bytes[..5].copy_from_slice(&[0x00, 0xe8, 0xd4, 0xa5, 0x10]);
         bytes[6] = 0x70 | bytes[6] & 0x0f;
         bytes[8] = 0x80 | bytes[8] & 0x3f;
