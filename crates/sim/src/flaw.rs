@@ -47,9 +47,9 @@ impl Flaw {
         Self::store("drops changes of streams", Bug::DropsChanges),
         Self::store("tears appends apart", Bug::TearsAppends),
         Self::store("writes repeated appends again", Bug::ForgetsIds),
-        Self::store("reads one event too few", Bug::SkipsEvent),
-        Self::store("delivers an event twice", Bug::RepeatsEvent),
-        Self::store("changes a byte of a payload", Bug::ChangesPayload),
+        Self::store("shows followers one event too few", Bug::SkipsEvent),
+        Self::store("delivers an event twice to those who read backwards", Bug::RepeatsEvent),
+        Self::store("changes a byte of a payload where ids are asked for", Bug::ChangesPayload),
     ];
 
     const fn disk(name: &'static str, lie: Lie) -> Self {

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use mainspring_event::{EventBuffer, EventId, EventRef};
 use mainspring_store::{
-    Append, AppendError, Appended, BatchStream, Capabilities, Check, EventBatch, EventStore, Info, Read, ReadError,
+    Append, AppendError, Appended, BatchStream, Capabilities, Check, Direction, EventBatch, EventStore, Info, Query,
+    Read, ReadError,
 };
 
 /// What a store does wrong.
@@ -63,8 +64,13 @@ impl BuggyStore {
 impl EventStore for BuggyStore {
     async fn append(&self, mut append: Append) -> Result<Appended, AppendError> {
         match self.bug {
-            Bug::DropsStreamChecks => append.checks.retain(|check| matches!(check, Check::NoMatch { .. })),
-            Bug::DropsConditions => append.checks.retain(|check| matches!(check, Check::Stream { .. })),
+            // Where nothing is to be written, nothing comes of dropping a check.
+            Bug::DropsStreamChecks if !append.events.is_empty() => {
+                append.checks.retain(|check| matches!(check, Check::NoMatch { .. }))
+            }
+            Bug::DropsConditions if !append.events.is_empty() => {
+                append.checks.retain(|check| matches!(check, Check::Stream { .. }))
+            }
             Bug::DropsChanges => append.changes.clear(),
             Bug::TearsAppends if append.events.len() > 1 => return self.torn(append).await,
             Bug::ForgetsIds => return self.again(append).await,
@@ -82,12 +88,18 @@ impl EventStore for BuggyStore {
 
     fn read(&self, read: Read) -> BatchStream {
         let bug = self.bug;
-        let spoil = move |batch: EventBatch| match bug {
-            Bug::SkipsEvent | Bug::RepeatsEvent | Bug::ChangesPayload if batch.len() > 1 => {
-                let events = Spoilt::new(batch.buffer().clone(), bug);
-                EventBatch::new(Arc::new(events), batch.through(), batch.caught_up())
+        let spoils = match bug {
+            Bug::SkipsEvent => read.follow,
+            Bug::RepeatsEvent => read.direction == Direction::Backwards,
+            Bug::ChangesPayload => matches!(read.query, Query::Ids(_)),
+            _ => false,
+        };
+        let spoil = move |batch: EventBatch| {
+            if !spoils || batch.is_empty() {
+                return batch;
             }
-            _ => batch,
+            let events = Spoilt::new(batch.buffer().clone(), bug);
+            EventBatch::new(Arc::new(events), batch.through(), batch.caught_up())
         };
         self.store.read(read).map(move |batch| batch.map(spoil)).boxed()
     }
@@ -101,7 +113,7 @@ impl EventStore for BuggyStore {
     }
 }
 
-/// The events of a batch of at least two, not as they are.
+/// The events of a batch, not as they are.
 struct Spoilt {
     events: Arc<dyn EventBuffer>,
     bug: Bug,

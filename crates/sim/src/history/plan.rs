@@ -19,6 +19,7 @@ pub(super) struct Plan {
 }
 
 /// Which kinds of trouble there are. Not all in every history: what is always there hides what it hinders.
+#[derive(Clone, Copy)]
 struct Trouble {
     crashes: bool,
     errors: bool,
@@ -114,25 +115,34 @@ impl Plan {
         self.seed.pick(&[Unsynced::Random, Unsynced::Random, Unsynced::Dropped, Unsynced::Kept])
     }
 
+    /// A step that makes trouble, of the kinds that this history has.
     async fn troubled(&mut self, model: &Model, subject: &Subject) -> Step {
+        let Trouble { crashes, errors, room, rot, pace } = self.trouble;
+        let kinds = [(crashes, 3), (errors, 4), (room, 2), (rot, 1), (pace, 1)];
+        let lots = kinds.iter().enumerate().filter(|(_, (wanted, _))| *wanted);
+        let lots: Vec<_> = lots.flat_map(|(kind, (_, weight))| std::iter::repeat_n(kind, *weight)).collect();
         let seed = &mut self.seed;
-        match seed.within(0..=9) {
-            0 | 1 if self.trouble.crashes => Step::PowerCut(seed.within(1..=12)),
-            2 if self.trouble.crashes => Step::Crash(self.unsynced()),
-            3..=5 if self.trouble.errors => Step::Fail(self.fault(subject)),
-            6 if self.trouble.errors && seed.once_in(2) => Step::Heal,
-            6 if self.trouble.errors => Step::Evict,
-            7 if self.trouble.room => {
+        if lots.is_empty() {
+            return Step::Append(self.appends.group(seed, model).await);
+        }
+        match seed.pick(&lots) {
+            0 if seed.once_in(3) => Step::Crash(self.unsynced()),
+            0 => Step::PowerCut(seed.within(1..=12)),
+            1 => match seed.within(0..=5) {
+                0 => Step::Heal,
+                1 => Step::Evict,
+                _ => Step::Fail(self.fault(subject)),
+            },
+            2 => {
                 self.full = true;
                 Step::Fill(seed.within(0..=3_000))
             }
-            8 if self.trouble.rot => Step::Rot(seed.draw()),
-            9 if self.trouble.pace => {
+            3 => Step::Rot(seed.draw()),
+            _ if seed.once_in(2) => Step::ShortWrites(seed.once_in(2)),
+            _ => {
                 let kind = seed.pick(&[Operation::Sync, Operation::Read, Operation::Map]);
-                let time = Duration::from_micros(seed.within(0..=1));
-                if seed.once_in(2) { Step::ShortWrites(seed.once_in(2)) } else { Step::Slow(kind, time) }
+                Step::Slow(kind, Duration::from_micros(seed.within(0..=1)))
             }
-            _ => Step::Append(self.appends.group(seed, model).await),
         }
     }
 
@@ -152,7 +162,11 @@ impl Plan {
         if seed.once_in(3) {
             fault = fault.times(seed.within(2..=4));
         }
-        if seed.once_in(4) {
+        let newest = subject.disk.names().into_iter().rfind(|name| name.ends_with(".log"));
+        if let (Operation::Write, Some(log), true) = (operation, newest, seed.once_in(2)) {
+            // Frames that are written are what can come back although they have failed.
+            fault = fault.of(log);
+        } else if seed.once_in(4) {
             let mut names = subject.disk.names();
             names.extend(["MANIFEST.new".to_owned(), "SYNCED".to_owned()]);
             fault = fault.of(names.swap_remove(seed.index(names.len())));
