@@ -13,6 +13,7 @@ mod reads;
 mod step;
 mod subject;
 mod totals;
+mod watching;
 
 use std::{fmt, panic::AssertUnwindSafe, time::Duration};
 
