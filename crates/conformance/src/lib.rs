@@ -67,3 +67,4 @@ pub use law::{Law, Verdict, check};
 pub use laws::LAWS;
 pub use memory::Memory;
 pub use model::agrees_with_the_reference;
+pub use seed::Seed;

@@ -8,13 +8,17 @@ mod machine;
 use std::{
     any::Any,
     io,
+    ops::Range,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
     time::Duration,
 };
 
 use mainspring_store_disk::{Access, Disk, DiskFile, LockError};
 
-use crate::{Fault, Injected, Operation, Seed};
+use mainspring_conformance::Seed;
+
+use crate::{Fault, Injected, Operation, fault::is_for_room};
 use file::SimFile;
 use inode::Inode;
 use machine::{Course, Machine, Shared, power_gone};
@@ -113,15 +117,24 @@ impl SimDisk {
         self.machine().shortens = shorten;
     }
 
-    /// Lets every sync take so long.
-    pub fn slow_syncs(&self, time: Duration) {
-        self.machine().sync_time = time;
+    /// Lets every operation of this kind take so long, until it is told otherwise.
+    pub fn slow(&self, operation: Operation, time: Duration) {
+        let slow = &mut self.machine().slow;
+        slow.retain(|(other, _)| *other != operation);
+        if !time.is_zero() {
+            slow.push((operation, time));
+        }
     }
 
     /// Forgets what is held in memory and counts as written, so that reads show what is really on the disk: after a failed
     /// sync that may be less.
     pub fn evict(&self) {
         self.machine().inodes.iter_mut().for_each(Inode::evict);
+    }
+
+    /// The names of all files, without asking the machine.
+    pub fn names(&self) -> Vec<String> {
+        self.machine().entries.iter().map(|(name, _)| name.to_owned()).collect()
     }
 
     /// What a read of the whole file would show; `None` where there is no file.
@@ -138,6 +151,25 @@ impl SimDisk {
         let mut machine = self.machine();
         let inode = machine.entries.get(name).unwrap_or_else(|| panic!("there is no file {name}"));
         machine.inodes[inode].tamper(change);
+    }
+
+    /// Loses a file durably, behind the back of every program.
+    ///
+    /// # Panics
+    /// When there is no file.
+    pub fn lose(&self, name: &str) {
+        let mut machine = self.machine();
+        assert!(machine.entries.get(name).is_some(), "there is no file {name}");
+        machine.entries.lose(name);
+    }
+
+    /// Changes one bit of a file as [`tamper`](Self::tamper) does, and counts it.
+    ///
+    /// # Panics
+    /// When there is no file, or it is shorter.
+    pub fn flip(&self, name: &str, offset: usize, bit: u8) {
+        self.tamper(name, |bytes| bytes[offset] ^= 1 << bit);
+        self.machine().injected.bit_flips += 1;
     }
 
     /// What was done to those who use it, since the first boot.
@@ -165,8 +197,22 @@ fn run<T>(
     file: &str,
     act: impl FnOnce(&mut Machine) -> io::Result<T>,
 ) -> io::Result<T> {
-    course(machine, operation, file, |machine, course| match course {
+    run_on(machine, operation, file, 0..0, act)
+}
+
+/// As [`run`], where bytes of the file are concerned.
+fn run_on<T>(
+    machine: &Shared,
+    operation: Operation,
+    file: &str,
+    bytes: Range<u64>,
+    act: impl FnOnce(&mut Machine) -> io::Result<T>,
+) -> io::Result<T> {
+    course(machine, operation, file, bytes, |machine, course| match course {
         Course::Well => act(machine),
+        Course::Badly(error) if operation.may_be_done() && !is_for_room(&error) && machine.seed.once_in(2) => {
+            act(machine).and(Err(error))
+        }
         Course::Badly(error) => Err(error),
         Course::Last => act(machine).and(Err(power_gone())),
     })
@@ -177,13 +223,17 @@ fn course<T>(
     machine: &Shared,
     operation: Operation,
     file: &str,
+    bytes: Range<u64>,
     act: impl FnOnce(&mut Machine, Course) -> io::Result<T>,
 ) -> io::Result<T> {
     while let Some(meanwhile) = { lock(machine).take_meanwhile(operation, file) } {
         meanwhile();
     }
+    // It takes its time without holding up other operations.
+    let time = lock(machine).time_of(operation);
+    time.into_iter().for_each(thread::sleep);
     let mut machine = lock(machine);
-    let course = machine.begin(operation, file)?;
+    let course = machine.begin(operation, file, &bytes)?;
     act(&mut machine, course)
 }
 
@@ -235,7 +285,7 @@ impl Disk for SimDisk {
     }
 
     fn sync_entries(&self) -> io::Result<()> {
-        course(&self.machine, Operation::SyncEntries, "", |machine, course| match course {
+        course(&self.machine, Operation::SyncEntries, "", 0..0, |machine, course| match course {
             Course::Well => {
                 machine.entries.sync();
                 Ok(())

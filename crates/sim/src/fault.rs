@@ -1,6 +1,6 @@
 //! Failures that a test asks for.
 
-use std::io;
+use std::{io, ops::Range};
 
 /// What a program asks of a disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,27 @@ pub enum Operation {
 impl Operation {
     pub(crate) const KINDS: usize = Self::SyncEntries as usize + 1;
 
+    /// All of them.
+    pub const ALL: [Self; Self::KINDS] = [
+        Self::List,
+        Self::Open,
+        Self::Size,
+        Self::Read,
+        Self::Map,
+        Self::Create,
+        Self::Write,
+        Self::SetLen,
+        Self::Sync,
+        Self::Rename,
+        Self::Remove,
+        Self::SyncEntries,
+    ];
+
+    /// Whether one that failed may have been done nevertheless, as a whole.
+    pub(crate) fn may_be_done(self) -> bool {
+        matches!(self, Self::SetLen | Self::Rename | Self::Remove)
+    }
+
     /// Whether it can change what a crash leaves behind. A disk counts these, and stops at them.
     pub fn is_change(self) -> bool {
         !matches!(self, Self::List | Self::Open | Self::Size | Self::Read | Self::Map)
@@ -45,6 +66,7 @@ impl Operation {
 pub struct Fault {
     pub(crate) operation: Operation,
     file: Option<String>,
+    region: Option<Range<u64>>,
     skip: u64,
     times: u64,
     full: bool,
@@ -53,15 +75,21 @@ pub struct Fault {
 impl Fault {
     /// A failure of an operation.
     ///
-    /// A failing write may have written a part. A failing sync leaves each write since the last one durable, still to be
-    /// synced, or taken for durable without being so.
+    /// A failing write may have written a part or all. A failing sync leaves each write since the last one durable, still to be
+    /// synced, or taken for durable without being so. A failing rename, removal or change of length may have been done.
     pub fn on(operation: Operation) -> Self {
-        Self { operation, file: None, skip: 0, times: 1, full: false }
+        Self { operation, file: None, region: None, skip: 0, times: 1, full: false }
     }
 
     /// Only where the file of this name is concerned; for a rename, the file that is renamed.
     pub fn of(mut self, file: impl Into<String>) -> Self {
         self.file = Some(file.into());
+        self
+    }
+
+    /// Only where these bytes of a file are read, mapped or written: a bad place of the medium.
+    pub fn within(mut self, region: Range<u64>) -> Self {
+        self.region = Some(region);
         self
     }
 
@@ -83,9 +111,13 @@ impl Fault {
         self
     }
 
-    /// Whether this operation fails; counts it.
-    pub(crate) fn strikes(&mut self, operation: Operation, file: &str) -> bool {
-        if self.operation != operation || self.file.as_deref().is_some_and(|name| name != file) {
+    /// Whether this operation on these bytes of a file fails; counts it.
+    pub(crate) fn strikes(&mut self, operation: Operation, file: &str, bytes: &Range<u64>) -> bool {
+        let elsewhere = |region: &Range<u64>| region.end <= bytes.start || bytes.end <= region.start;
+        if self.operation != operation
+            || self.file.as_deref().is_some_and(|name| name != file)
+            || self.region.as_ref().is_some_and(elsewhere)
+        {
             return false;
         }
         if self.skip > 0 {
@@ -109,6 +141,11 @@ impl Fault {
 pub(crate) fn io_error() -> io::Error {
     const EIO: i32 = 5;
     io::Error::from_raw_os_error(EIO)
+}
+
+/// Whether it is what a full disk says.
+pub(crate) fn is_for_room(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::StorageFull
 }
 
 /// What a full disk says.

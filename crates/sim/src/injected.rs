@@ -2,6 +2,8 @@
 
 use std::{fmt, ops::AddAssign};
 
+use crate::Operation;
+
 /// How often what went wrong. A disk counts on through its crashes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -22,9 +24,25 @@ pub struct Injected {
     pub failed_syncs: u64,
     /// Writes that took only a part and said so.
     pub short_writes: u64,
+    /// Bits that were changed behind the back of every program.
+    pub bit_flips: u64,
+    /// Operations that were made to take their time.
+    pub slow_operations: u64,
+    /// I/O errors, those of syncs too, by operation.
+    pub(crate) errors: [u64; Operation::KINDS],
 }
 
 impl Injected {
+    /// How often an operation of this kind failed with an I/O error.
+    pub fn errors_of(&self, operation: Operation) -> u64 {
+        self.errors[operation as usize]
+    }
+
+    /// How often something failed that a program was told of: an error or a lack of room.
+    pub fn failures(&self) -> u64 {
+        self.full_disks + self.io_errors + self.failed_syncs
+    }
+
     /// All of them together.
     pub fn total(&self) -> u64 {
         self.counts().iter().map(|(count, _)| count).sum()
@@ -41,10 +59,13 @@ impl Injected {
             io_errors: self.io_errors - earlier.io_errors,
             failed_syncs: self.failed_syncs - earlier.failed_syncs,
             short_writes: self.short_writes - earlier.short_writes,
+            bit_flips: self.bit_flips - earlier.bit_flips,
+            slow_operations: self.slow_operations - earlier.slow_operations,
+            errors: std::array::from_fn(|kind| self.errors[kind] - earlier.errors[kind]),
         }
     }
 
-    fn counts(&self) -> [(u64, &'static str); 8] {
+    pub(crate) fn counts(&self) -> [(u64, &'static str); 10] {
         [
             (self.crashes, "crashes"),
             (self.torn_writes, "torn writes"),
@@ -54,6 +75,8 @@ impl Injected {
             (self.io_errors, "I/O errors"),
             (self.failed_syncs, "failed syncs"),
             (self.short_writes, "short writes"),
+            (self.bit_flips, "bit flips"),
+            (self.slow_operations, "slow operations"),
         ]
     }
 }
@@ -68,6 +91,9 @@ impl AddAssign for Injected {
         self.io_errors += other.io_errors;
         self.failed_syncs += other.failed_syncs;
         self.short_writes += other.short_writes;
+        self.bit_flips += other.bit_flips;
+        self.slow_operations += other.slow_operations;
+        self.errors.iter_mut().zip(other.errors).for_each(|(count, more)| *count += more);
     }
 }
 

@@ -1,9 +1,13 @@
-//! A tool crate of Mainspring: the machine under a store, simulated, so that a test can make it fail at every boundary.
+//! A tool crate of Mainspring: the machine under a store, simulated, so that a test can make it fail at every boundary;
+//! and random histories on that machine, each of which a seed replays.
 //!
 //! [`SimDisk`] keeps apart what was written and what would survive the loss of power. It crashes between any two
 //! operations and keeps, drops or tears what was not synced; it runs full, writes short, fails to sync and forgets what it
-//! failed to sync. What it does follows from a seed, and it counts what it did. [`LyingDisk`] is the canary: a test of
-//! durability that does not fail on it tests nothing.
+//! failed to sync. What it does follows from a seed, and it counts what it did.
+//!
+//! [`play`] makes a history out of a seed: what is asked of a store on disk and what goes wrong with it meanwhile, checked
+//! at each step against the reference model. [`Flaw`] are the canaries, disks that lie and stores with a bug: a test that
+//! does not fail on them tests nothing. `docs/testing.md` says how to use all this.
 //!
 //! Time is not simulated here: a store takes its clock as an option, and `ManualClock` of `mainspring-conformance` is one.
 //!
@@ -26,14 +30,18 @@
 //! # Ok::<(), std::io::Error>(())
 //! ```
 
+mod campaign;
 mod disk;
 mod fault;
+mod flaw;
+mod history;
 mod injected;
 mod lying;
-mod seed;
 
+pub use campaign::{Campaign, Catch, hunt, play_all};
 pub use disk::{SimDisk, Unsynced};
 pub use fault::{Fault, Operation};
+pub use flaw::Flaw;
+pub use history::{Played, Totals, Violation, play};
 pub use injected::Injected;
-pub use lying::LyingDisk;
-pub use seed::Seed;
+pub use lying::{Lie, LyingDisk};

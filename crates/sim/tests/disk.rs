@@ -2,9 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use mainspring_sim::{Fault, LyingDisk, Operation, SimDisk, Unsynced};
+use mainspring_sim::{Fault, Lie, LyingDisk, Operation, SimDisk, Unsynced};
 use mainspring_store_disk::{Access, Disk, DiskFile, LockError};
 
 /// A file whose name and first bytes are durable.
@@ -223,13 +227,13 @@ fn tampering_is_durable() {
 #[test]
 fn a_lying_disk_loses_what_it_says_it_has() {
     let disk = SimDisk::new(1);
-    let lying = LyingDisk::never(Arc::new(disk.clone()));
+    let lying = LyingDisk::new(Arc::new(disk.clone()), Lie::NeverSync);
     durable(&lying, "a", b"abc");
     assert_eq!(after(&disk, Unsynced::Dropped, "a").unwrap(), b"");
     assert_eq!(after(&disk, Unsynced::Kept, "a").unwrap(), b"abc");
 
     let disk = SimDisk::new(1);
-    let lying = LyingDisk::late(Arc::new(disk.clone()));
+    let lying = LyingDisk::new(Arc::new(disk.clone()), Lie::LateSync);
     let file = durable(&lying, "a", b"abc");
     write(&*file, 3, b"d");
     file.sync().unwrap();
@@ -250,4 +254,115 @@ fn the_same_seed_does_the_same() {
     };
     assert_eq!(run(5), run(5));
     assert_ne!(run(5), run(6));
+}
+
+#[test]
+fn one_region_of_a_file_can_be_bad() {
+    let disk = SimDisk::new(1);
+    let file = durable(&disk, "a", &[7; 100]);
+    disk.inject(Fault::on(Operation::Read).of("a").within(40..50).times(u64::MAX));
+    assert!(file.read_at(0, &mut [0; 40]).is_ok() && file.read_at(50, &mut [0; 50]).is_ok());
+    assert!(file.read_at(39, &mut [0; 2]).is_err() && file.read_at(49, &mut [0]).is_err());
+    disk.inject(Fault::on(Operation::Map).within(90..100));
+    assert!(file.map(90).is_ok() && file.map(91).is_err() && file.map(91).is_ok());
+    assert_eq!((disk.injected().errors_of(Operation::Read), disk.injected().errors_of(Operation::Map)), (2, 1));
+    assert_eq!((disk.injected().io_errors, disk.injected().failures()), (3, 3));
+}
+
+#[test]
+fn what_failed_may_have_been_done() {
+    let mut outcomes = HashSet::new();
+    for seed in 0..60 {
+        let disk = SimDisk::new(seed);
+        let file = durable(&disk, "a", b"abc");
+        for operation in [Operation::Rename, Operation::SetLen, Operation::Remove] {
+            disk.inject(Fault::on(operation));
+        }
+        assert!(file.set_len(1).is_err() && disk.rename("a", "b").is_err());
+        let name = if disk.contents("a").is_some() { "a" } else { "b" };
+        let length = disk.contents(name).unwrap().len();
+        assert!(disk.remove(name).is_err());
+        outcomes.insert((name, length, disk.contents(name).is_some()));
+        disk.inject(Fault::on(Operation::List));
+        assert!(disk.list().is_err() && disk.list().is_ok());
+    }
+    assert_eq!(outcomes.len(), 8, "{outcomes:?}");
+}
+
+#[test]
+fn what_takes_its_time_is_counted() {
+    let disk = SimDisk::new(1);
+    let file = durable(&disk, "a", b"abc");
+    disk.slow(Operation::Read, Duration::from_millis(2));
+    let begun = Instant::now();
+    file.read_at(0, &mut [0; 3]).unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(2));
+    disk.slow(Operation::Read, Duration::ZERO);
+    file.read_at(0, &mut [0; 3]).unwrap();
+    assert_eq!(disk.injected().slow_operations, 1);
+}
+
+#[test]
+fn a_flipped_bit_and_a_lost_file_are_durable() {
+    let disk = SimDisk::new(1);
+    durable(&disk, "a", b"abc");
+    durable(&disk, "b", b"b");
+    disk.flip("a", 1, 1);
+    disk.lose("b");
+    assert_eq!((disk.injected().bit_flips, disk.names()), (1, vec!["a".to_owned()]));
+    let rebooted = disk.crash(Unsynced::Dropped);
+    assert_eq!((rebooted.contents("a").unwrap(), rebooted.contents("b")), (b"a`c".to_vec(), None));
+}
+
+#[test]
+fn each_lie_is_told() {
+    let told = |lie| {
+        let disk = SimDisk::new(1);
+        let file = durable(&disk, "a", &[1; 300]);
+        drop(file);
+        (LyingDisk::new(Arc::new(disk.clone()), lie), disk)
+    };
+    let (lying, disk) = told(Lie::LostRename);
+    lying.rename("a", "b").unwrap();
+    assert_eq!(disk.names(), ["a"]);
+
+    let (lying, disk) = told(Lie::NeverSyncEntries);
+    lying.rename("a", "b").unwrap();
+    lying.sync_entries().unwrap();
+    assert_eq!(disk.crash(Unsynced::Dropped).names(), ["a"]);
+
+    let (lying, disk) = told(Lie::UnsyncedBeforeRename);
+    durable(&lying, "b.new", b"b");
+    durable(&lying, "c", b"c");
+    let rebooted = disk.crash(Unsynced::Dropped);
+    assert_eq!((rebooted.contents("b.new").unwrap(), rebooted.contents("c").unwrap()), (Vec::new(), b"c".to_vec()));
+
+    let (lying, disk) = told(Lie::SwallowedWriteError);
+    disk.inject(Fault::on(Operation::Write));
+    assert_eq!(lying.open("a", Access::Write).unwrap().write_at(0, &[2; 300]).unwrap(), 300);
+
+    let (lying, disk) = told(Lie::SwallowedSyncError);
+    disk.inject(Fault::on(Operation::Sync));
+    lying.open("a", Access::Write).unwrap().sync().unwrap();
+    assert_eq!(disk.injected().failed_syncs, 1);
+
+    let (lying, disk) = told(Lie::ShortenedWrite);
+    assert_eq!(lying.open("a", Access::Write).unwrap().write_at(0, &[2; 300]).unwrap(), 300);
+    assert_eq!(disk.contents("a").unwrap()[298..], [2, 1]);
+
+    let (lying, disk) = told(Lie::IgnoredCut);
+    lying.open("a", Access::Write).unwrap().set_len(7).unwrap();
+    assert_eq!(disk.used(), 300);
+
+    let (lying, disk) = told(Lie::StaleRead);
+    lying.open("a", Access::Read).unwrap();
+    disk.tamper("a", |bytes| bytes[0] = 2);
+    assert_eq!(lying.open("a", Access::Read).unwrap().map(1).unwrap()[..], [1]);
+
+    let (lying, disk) = told(Lie::ReorderedWrites);
+    let file = lying.open("a", Access::Write).unwrap();
+    write(&*file, 0, &[3]);
+    file.sync().unwrap();
+    assert_eq!(disk.contents("a").unwrap()[0], 1, "it was synced before it was written");
+    assert_eq!(file.map(1).unwrap()[..], [3], "but it can be read");
 }

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use mainspring_event::Position;
-use mainspring_store::Clock;
+use mainspring_store::{Clock, Lineage, StoreId};
 
 use crate::{
     catalog::Catalog,
@@ -86,13 +86,16 @@ pub(crate) fn lock(disk: &dyn Disk) -> Result<Guard, OpenError> {
 }
 
 /// Opens the store for its one writer, creating it in an empty directory.
+///
+/// A store that is created gets this identity, or else a random one.
 pub(crate) fn for_writing(
     disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
+    identity: Option<(StoreId, Lineage)>,
     segment_bytes: u64,
 ) -> Result<(Arc<Core>, LogEnd), OpenError> {
     let manifest = match load_manifest(&*disk) {
-        Err(OpenError::Missing { .. }) => create(&*disk)?,
+        Err(OpenError::Missing { .. }) => create(&*disk, identity.unwrap_or_else(|| (StoreId::new(), Lineage::new())))?,
         manifest => manifest?,
     };
     if manifest.backup.is_some() {
@@ -190,8 +193,8 @@ fn holds_commits(disk: &dyn Disk) -> io::Result<bool> {
 }
 
 /// Writes the first, empty segment and a manifest that names it.
-fn create(disk: &dyn Disk) -> Result<Manifest, OpenError> {
-    let mut manifest = Manifest::new();
+fn create(disk: &dyn Disk, (store, lineage): (StoreId, Lineage)) -> Result<Manifest, OpenError> {
+    let mut manifest = Manifest::new(store, lineage);
     let head = SegmentHead { store: manifest.store, number: 1, base: 0, first_position: 1, previous: 0, generation: 0 };
     let file = disk.create_log(&log_name(1))?;
     let mut image = ImageWriter::new(PAGE)?;

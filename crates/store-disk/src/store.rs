@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use futures_util::StreamExt;
 use mainspring_event::{Position, StoredEvent};
 use mainspring_store::{
-    Append, AppendError, Appended, BatchStream, Capabilities, Clock, EventStore, Info, Limits, Read, ReadError,
-    Restore, RestoreError, SystemClock,
+    Append, AppendError, Appended, BatchStream, Capabilities, Clock, EventStore, Info, Limits, Lineage, Read,
+    ReadError, Restore, RestoreError, StoreId, SystemClock,
 };
 
 use crate::{
@@ -35,6 +35,7 @@ pub struct Options {
     clock: Arc<dyn Clock>,
     replayable: bool,
     scavenge_every: Option<Duration>,
+    identity: Option<(StoreId, Lineage)>,
 }
 
 impl Default for Options {
@@ -44,6 +45,7 @@ impl Default for Options {
             clock: Arc::new(SystemClock),
             replayable: false,
             scavenge_every: Some(SCAVENGE_EVERY),
+            identity: None,
         }
     }
 }
@@ -85,6 +87,13 @@ impl Options {
         self
     }
 
+    /// For simulations: a store that does not exist yet gets this identity when it is created, and not a random one, so
+    /// that the bytes on disk are the same each time.
+    pub fn identity(mut self, store: StoreId, lineage: Lineage) -> Self {
+        self.identity = Some((store, lineage));
+        self
+    }
+
     /// Opens the store in `directory` for writing, creating both where they do not exist. It takes a lock: one process
     /// at a time can do so.
     ///
@@ -113,7 +122,7 @@ impl Options {
     /// [`OpenError`]; it says what to do.
     pub fn open_on(self, disk: Arc<dyn Disk>) -> Result<DiskStore, OpenError> {
         let guard = open::lock(&*disk)?;
-        let (core, end) = open::for_writing(disk, self.clock, self.segment_bytes)?;
+        let (core, end) = open::for_writing(disk, self.clock, self.identity, self.segment_bytes)?;
         let terms = Terms { segment_bytes: self.segment_bytes, in_place: self.replayable };
         let scavenger = Scavenger::new(core.clone(), end.catalog.clone(), terms);
         let committer = Committer::new(core.clone(), self.segment_bytes, self.replayable, end, guard)?;

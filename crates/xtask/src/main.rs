@@ -2,6 +2,7 @@
 
 mod cargo;
 mod ci;
+mod sim;
 mod test;
 mod tidy;
 
@@ -24,6 +25,8 @@ enum Chore {
     Test(test::Args),
     /// Run everything that CI runs: fmt, tidy, clippy, rustdoc, tests.
     Ci,
+    /// Play random histories to the store on a simulated disk that fails; each seed replays its own.
+    Sim(sim::Args),
     /// Check the layering of the crates and the habits that no compiler checks.
     Tidy,
 }
@@ -32,6 +35,7 @@ fn main() -> Result<ExitCode> {
     let green = match Args::parse().chore {
         Chore::Test(args) => test::run_and_report(&args)?,
         Chore::Ci => ci::run()?,
+        Chore::Sim(args) => return sim::run(&args),
         Chore::Tidy => tidy::run()?,
     };
     Ok(if green { ExitCode::SUCCESS } else { ExitCode::FAILURE })

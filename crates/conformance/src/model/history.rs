@@ -97,7 +97,7 @@ impl History {
     }
 
     fn id(&mut self) -> EventId {
-        let halves = [self.seed.next().to_be_bytes(), self.seed.next().to_be_bytes()];
+        let halves = [self.seed.draw().to_be_bytes(), self.seed.draw().to_be_bytes()];
         EventId::from_bytes(halves.concat().try_into().expect("two times eight bytes are sixteen"))
     }
 

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use mainspring_conformance::Seed;
+
 use super::Unsynced;
-use crate::{Injected, Seed};
+use crate::Injected;
 
 /// The names, as programs see them and as the disk holds them.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +46,12 @@ impl Entries {
 
     pub(super) fn remove(&mut self, name: &str) {
         self.change(Change::Remove { name: name.to_owned() });
+    }
+
+    /// Removes a name from the directory and from what is durable of it.
+    pub(super) fn lose(&mut self, name: &str) {
+        Change::Remove { name: name.to_owned() }.apply(&mut self.durable);
+        self.remove(name);
     }
 
     fn change(&mut self, change: Change) {

@@ -1,14 +1,14 @@
 //! An open file of a simulated disk.
 
-use std::{io, thread};
+use std::{io, ops::Range};
 
 use bytes::Bytes;
 use mainspring_store_disk::{Access, DiskFile};
 
 use super::{
-    course, lock,
+    course,
     machine::{Course, Machine, Shared, power_gone},
-    run,
+    run, run_on,
 };
 use crate::Operation;
 
@@ -23,6 +23,15 @@ pub(super) struct SimFile {
 impl SimFile {
     fn run<T>(&self, operation: Operation, act: impl FnOnce(&mut Machine) -> io::Result<T>) -> io::Result<T> {
         run(&self.machine, operation, &self.name, act)
+    }
+
+    fn run_on<T>(
+        &self,
+        operation: Operation,
+        bytes: Range<u64>,
+        act: impl FnOnce(&mut Machine) -> io::Result<T>,
+    ) -> io::Result<T> {
+        run_on(&self.machine, operation, &self.name, bytes, act)
     }
 
     fn check_writable(&self) -> io::Result<()> {
@@ -57,7 +66,7 @@ impl DiskFile for SimFile {
     }
 
     fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        self.run(Operation::Read, |machine| {
+        self.run_on(Operation::Read, offset..offset + into.len() as u64, |machine| {
             let seen = machine.inodes[self.inode].seen();
             let rest = seen.get(index(offset)?..).unwrap_or_default();
             let len = rest.len().min(into.len());
@@ -68,10 +77,12 @@ impl DiskFile for SimFile {
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         self.check_writable()?;
-        course(&self.machine, Operation::Write, &self.name, |machine, course| match course {
+        let range = offset..offset + bytes.len() as u64;
+        course(&self.machine, Operation::Write, &self.name, range, |machine, course| match course {
             Course::Well => self.write_some(machine, offset, bytes),
             Course::Badly(error) => {
-                let part = machine.seed.index(bytes.len() + 1);
+                let all = machine.seed.once_in(4);
+                let part = if all { bytes.len() } else { machine.seed.index(bytes.len() + 1) };
                 machine.inodes[self.inode].write(index(offset)?, &bytes[..part]);
                 Err(error)
             }
@@ -94,11 +105,7 @@ impl DiskFile for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        let time = lock(&self.machine).sync_time;
-        if !time.is_zero() {
-            thread::sleep(time);
-        }
-        course(&self.machine, Operation::Sync, &self.name, |machine, course| match course {
+        course(&self.machine, Operation::Sync, &self.name, 0..0, |machine, course| match course {
             Course::Well => {
                 machine.inodes[self.inode].sync();
                 Ok(())
@@ -113,7 +120,7 @@ impl DiskFile for SimFile {
     }
 
     fn map(&self, len: u64) -> io::Result<Bytes> {
-        self.run(Operation::Map, |machine| {
+        self.run_on(Operation::Map, 0..len, |machine| {
             let seen = machine.inodes[self.inode].seen();
             let mapped = seen.get(..index(len)?).ok_or(io::ErrorKind::UnexpectedEof)?;
             Ok(Bytes::copy_from_slice(mapped))

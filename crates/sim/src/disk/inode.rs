@@ -1,7 +1,9 @@
 //! One file: what programs see of it, what the disk holds of it, and the writes that lie between.
 
+use mainspring_conformance::Seed;
+
 use super::Unsynced;
-use crate::{Injected, Seed};
+use crate::Injected;
 
 /// The content of a file.
 #[derive(Clone, Debug, Default)]
@@ -98,11 +100,12 @@ impl Change {
     fn apply(&self, content: &mut Vec<u8>) {
         match self {
             Self::Write { offset, bytes } => {
-                let end = offset + bytes.len();
-                if content.len() < end {
-                    content.resize(end, 0);
+                if content.len() < *offset {
+                    content.resize(*offset, 0);
                 }
-                content[*offset..end].copy_from_slice(bytes);
+                let (over, behind) = bytes.split_at(bytes.len().min(content.len() - offset));
+                content[*offset..offset + over.len()].copy_from_slice(over);
+                content.extend_from_slice(behind);
             }
             Self::SetLen(len) => content.resize(*len, 0),
         }

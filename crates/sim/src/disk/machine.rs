@@ -1,10 +1,12 @@
 //! The state of a simulated machine, and the gate that every operation passes.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, ops::Range, sync::Arc, time::Duration};
+
+use mainspring_conformance::Seed;
 
 use super::{Unsynced, entries::Entries, inode::Inode};
 use crate::{
-    Fault, Injected, Operation, Seed,
+    Fault, Injected, Operation,
     fault::{io_error, no_room},
 };
 
@@ -20,7 +22,8 @@ pub(super) struct Machine {
     pub(super) locked: bool,
     pub(super) capacity: Option<u64>,
     pub(super) shortens: bool,
-    pub(super) sync_time: Duration,
+    /// How long operations of a kind take.
+    pub(super) slow: Vec<(Operation, Duration)>,
     pub(super) faults: Vec<Fault>,
     pub(super) meanwhile: Vec<(Operation, String, Act)>,
     /// How many operations of each kind were begun.
@@ -52,7 +55,7 @@ impl Machine {
             locked: false,
             capacity: None,
             shortens: false,
-            sync_time: Duration::ZERO,
+            slow: Vec::new(),
             faults: Vec::new(),
             meanwhile: Vec::new(),
             begun: [0; Operation::KINDS],
@@ -68,8 +71,15 @@ impl Machine {
         Some(self.meanwhile.remove(index).2)
     }
 
-    /// Decides how an operation goes.
-    pub(super) fn begin(&mut self, operation: Operation, file: &str) -> io::Result<Course> {
+    /// How long an operation is to take; counts it if it takes any time.
+    pub(super) fn time_of(&mut self, operation: Operation) -> Option<Duration> {
+        let time = self.slow.iter().find(|(slow, _)| *slow == operation)?.1;
+        self.injected.slow_operations += 1;
+        Some(time)
+    }
+
+    /// Decides how an operation on these bytes of a file goes.
+    pub(super) fn begin(&mut self, operation: Operation, file: &str, bytes: &Range<u64>) -> io::Result<Course> {
         self.check_power()?;
         self.begun[operation as usize] += 1;
         if operation.is_change() {
@@ -79,7 +89,7 @@ impl Machine {
                 return Ok(Course::Last);
             }
         }
-        let Some(index) = self.faults.iter_mut().position(|fault| fault.strikes(operation, file)) else {
+        let Some(index) = self.faults.iter_mut().position(|fault| fault.strikes(operation, file, bytes)) else {
             return Ok(Course::Well);
         };
         let full = self.faults[index].is_full();
@@ -95,6 +105,7 @@ impl Machine {
                 &mut self.injected.io_errors
             };
             *count += 1;
+            self.injected.errors[operation as usize] += 1;
             io_error()
         }))
     }
@@ -133,7 +144,7 @@ impl Machine {
             (name, inodes.len() - 1)
         });
         let entries = Entries::durable(names.collect());
-        Self { entries, inodes, injected, capacity: self.capacity, sync_time: self.sync_time, ..Self::new(seed) }
+        Self { entries, inodes, injected, capacity: self.capacity, slow: self.slow.clone(), ..Self::new(seed) }
     }
 }
 

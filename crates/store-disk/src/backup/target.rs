@@ -132,5 +132,5 @@ pub(super) fn for_restoring(present: Present, backup: &Manifest) -> Result<Manif
 }
 
 fn unfinished(store: StoreId, lineage: Lineage) -> Manifest {
-    Manifest { store, lineage, backup: Some(BackupMark { position: 0 }), ..Manifest::new() }
+    Manifest { backup: Some(BackupMark { position: 0 }), ..Manifest::new(store, lineage) }
 }

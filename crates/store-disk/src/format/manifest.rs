@@ -129,8 +129,7 @@ pub(crate) enum BadManifest {
 }
 
 impl Manifest {
-    pub(crate) fn new() -> Self {
-        let (store, lineage) = (StoreId::new(), Lineage::new());
+    pub(crate) fn new(store: StoreId, lineage: Lineage) -> Self {
         Self { format: FORMAT, store, lineage, epoch: 0, removed_tagged: 0, segments: Vec::new(), backup: None }
     }
 

@@ -2,8 +2,8 @@
 
 use std::fs;
 
+use mainspring_conformance::Seed;
 use mainspring_event::NewEvent;
-use mainspring_sim::Seed;
 use mainspring_store::{Append, EventStore, Retained, Retention, StoreId, StreamChange};
 
 use super::{Continuation, Scanner};

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use mainspring_conformance::Seed;
 use mainspring_event::StoredEvent;
-use mainspring_sim::{Fault, Operation, Seed, SimDisk, Unsynced};
+use mainspring_sim::{Fault, Operation, SimDisk, Unsynced};
 use mainspring_store::{Append, AppendError, EventStore};
 use mainspring_store_disk::{BackupError, BackupReport, Disk, DiskStore, OpenError, restore_backup_on, verify_on};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainspring_conformance::ManualClock;
-use mainspring_sim::{Injected, LyingDisk, SimDisk, Unsynced};
+use mainspring_sim::{Injected, Lie, LyingDisk, SimDisk, Unsynced};
 use mainspring_store_disk::{Disk, DiskStore, OpenError, Options, verify_on};
 
 use crate::{
@@ -189,11 +189,11 @@ fn is_caught(wrap: fn(SimDisk) -> Arc<dyn Disk>) -> String {
 
 #[test]
 fn a_disk_that_never_syncs_is_caught() {
-    is_caught(|disk| Arc::new(LyingDisk::never(Arc::new(disk))));
+    is_caught(|disk| Arc::new(LyingDisk::new(Arc::new(disk), Lie::NeverSync)));
 }
 
 #[test]
 fn an_acknowledgement_before_its_sync_is_caught() {
-    let caught = is_caught(|disk| Arc::new(LyingDisk::late(Arc::new(disk))));
+    let caught = is_caught(|disk| Arc::new(LyingDisk::new(Arc::new(disk), Lie::LateSync)));
     assert!(caught.contains("appends lead"), "acknowledged events are missing, but it says: {caught}");
 }

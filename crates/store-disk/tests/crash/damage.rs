@@ -3,8 +3,9 @@
 
 use std::sync::Arc;
 
+use mainspring_conformance::Seed;
 use mainspring_event::{Category, Tag, Version};
-use mainspring_sim::{Seed, SimDisk, Unsynced};
+use mainspring_sim::{SimDisk, Unsynced};
 use mainspring_store::{Append, EventStore, Expected, Query, Read, ReadError, ReadFrom};
 use mainspring_store_disk::{Damage, Disk, DiskStore, OpenError, verify_on};
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use mainspring_sim::{Fault, Operation, Seed, SimDisk, Unsynced};
+use mainspring_conformance::Seed;
+use mainspring_sim::{Fault, Operation, SimDisk, Unsynced};
 use mainspring_store::{Append, EventStore as _};
 use mainspring_store_disk::{Disk, Finding, FindingKind, Lost, Verification, Which, reindex_on, verify_on};
 

@@ -4,8 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
 use mainspring_conformance::ManualClock;
+use mainspring_conformance::Seed;
 use mainspring_event::{EventId, Version};
-use mainspring_sim::{Fault, Operation, Seed, SimDisk, Unsynced};
+use mainspring_sim::{Fault, Operation, SimDisk, Unsynced};
 use mainspring_store::{Append, AppendError, Conflict, EventStore, Expected, Query, Read, ReadError};
 use mainspring_store_disk::{DiskStore, Options};
 
@@ -259,7 +260,7 @@ fn an_error_of_a_read_is_an_error_of_the_reader() {
 fn slow_syncs_leave_the_runtime_alone() {
     block_on(async {
         let mut lab = Lab::new(1, in_place);
-        lab.disk.slow_syncs(Duration::from_millis(3));
+        lab.disk.slow(Operation::Sync, Duration::from_millis(3));
         let first = lab.single("a-1");
         assert_eq!(lab.one(&first).await, Answer::Ok);
         let appends: Vec<_> = (0..50).map(|_| lab.single("a-1")).collect();

@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mainspring_conformance::Seed;
 use mainspring_event::{EventId, NewEvent, Position, StoredEvent};
-use mainspring_sim::Seed;
 use mainspring_store::{Append, EventStore, Query, Read, ReadFrom};
 use mainspring_store_disk::{DiskStore, verify};
 use tokio::{runtime::Runtime, task::JoinSet};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::StreamExt;
 use mainspring_conformance::ManualClock;
+use mainspring_conformance::Seed;
 use mainspring_event::{EventId, NewEvent, StoredEvent, StreamName};
-use mainspring_sim::Seed;
 use mainspring_store::{EventStore, Query, Read, ReadError};
 use mainspring_store_disk::Options;
 

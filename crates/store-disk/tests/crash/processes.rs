@@ -9,8 +9,8 @@ use std::{
 };
 
 use futures_util::StreamExt;
+use mainspring_conformance::Seed;
 use mainspring_event::NewEvent;
-use mainspring_sim::Seed;
 use mainspring_store::{Append, AppendError, EventStore, Query, Read};
 use mainspring_store_disk::{DiskStore, OpenError, Options};
 use tokio::{runtime::Runtime, time::timeout};

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use futures_util::FutureExt;
-use mainspring_sim::{Operation, Seed, SimDisk};
+use mainspring_conformance::Seed;
+use mainspring_sim::{Operation, SimDisk};
 use mainspring_store::{Append, EventStore, Retained, Retention, StreamChange};
 use mainspring_store_disk::verify_on;
 

@@ -9,8 +9,9 @@ use std::{
 };
 
 use futures_util::StreamExt;
+use mainspring_conformance::Seed;
 use mainspring_event::StoredEvent;
-use mainspring_sim::{Fault, Operation, Seed, SimDisk, Unsynced};
+use mainspring_sim::{Fault, Operation, SimDisk, Unsynced};
 use mainspring_store::{Append, AppendError, EventStore, Query, Read, ReadError};
 use mainspring_store_disk::{DiskStore, OpenError};
 use tokio::{runtime::Runtime, time::timeout};

@@ -3,8 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use mainspring_conformance::Seed;
 use mainspring_event::{Position, Tag, Version};
-use mainspring_sim::{Fault, Operation, Seed, SimDisk, Unsynced};
+use mainspring_sim::{Fault, Operation, SimDisk, Unsynced};
 use mainspring_store::{
     Append, AppendError, Check, Conflict, EventStore, Expected, MemoryStore, Query, Retained, Retention, StreamChange,
 };

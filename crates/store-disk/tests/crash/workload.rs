@@ -1,7 +1,7 @@
 //! What the store is asked to do while it is crashed: small, and of everything something.
 
+use mainspring_conformance::Seed;
 use mainspring_event::{Category, EventTypeName, NewEvent, Position, Tag, Version};
-use mainspring_sim::Seed;
 use mainspring_store::{Append, Check, Expected, Query, Retained, Retention, StreamChange};
 
 use crate::kit::{event, stream};

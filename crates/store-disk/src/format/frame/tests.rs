@@ -1,6 +1,6 @@
 //! Headers and names of frames, as they were written and as they were not.
 
-use mainspring_sim::Seed;
+use mainspring_conformance::Seed;
 
 use super::{FRAME_HEAD, FrameHead, Kind, Name, names, put_emptied, put_name};
 

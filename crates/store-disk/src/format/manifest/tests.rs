@@ -1,11 +1,13 @@
 //! Manifests, as they were written and as they were not.
 
+use mainspring_store::{Lineage, StoreId};
+
 use super::{BadManifest, Compacted, Manifest, SegmentEntry};
 
 fn manifest() -> Manifest {
     let segments =
         vec![SegmentEntry { sealed: Some(4_096), ..SegmentEntry::active(1, 0) }, SegmentEntry::active(2, 4_096)];
-    Manifest { epoch: 3, segments, ..Manifest::new() }
+    Manifest { epoch: 3, segments, ..Manifest::new(StoreId::new(), Lineage::new()) }
 }
 
 #[test]
@@ -19,7 +21,7 @@ fn compacted_segments_keep_the_place_of_those_before() {
     // Five full segments of 100 bytes and one that is written; the frame before segment n has checksum n.
     let full =
         |number: u32| SegmentEntry { sealed: Some(100), ..SegmentEntry::active(number, 100 * u64::from(number - 1)) };
-    let mut manifest = Manifest { segments: (1..=5).map(full).collect(), ..Manifest::new() };
+    let mut manifest = Manifest { segments: (1..=5).map(full).collect(), ..manifest() };
     manifest.segments.push(SegmentEntry::active(6, 500));
     let gone = |generation, last, end, chain| Some(Compacted { generation, last, end, chain });
     manifest.compact((2, 2), 3, None);

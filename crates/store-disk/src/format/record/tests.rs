@@ -1,8 +1,8 @@
 //! Records, as they were written and as they were not.
 
 use jiff::Timestamp;
+use mainspring_conformance::Seed;
 use mainspring_event::{EventId, NewEvent, StreamName, Tag};
-use mainspring_sim::Seed;
 
 use super::{Place, Record, encode_body, finish, tail_len};
 
