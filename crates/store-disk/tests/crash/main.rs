@@ -8,6 +8,7 @@ mod failures;
 mod honesty;
 mod killed;
 mod kit;
+mod linearizable;
 mod processes;
 mod reading;
 mod truth;
