@@ -44,6 +44,8 @@ pub(crate) struct Frame<'a> {
     names: &'a [u8],
     pub(crate) changes: Vec<StreamChange>,
     records: &'a [u8],
+    /// What fills it up behind the records: no checksum covers it, and no reader looks at it.
+    pub(crate) padding: &'a [u8],
 }
 
 impl<'a> Scanner<'a> {
@@ -88,7 +90,8 @@ impl<'a> Scanner<'a> {
         self.at += length;
         self.previous = checksum;
         self.next_position = head.first_position + u64::from(head.events);
-        Some(Frame { head, offset, names, changes, records: &records[..used] })
+        let (records, padding) = records.split_at(used);
+        Some(Frame { head, offset, names, changes, records, padding })
     }
 
     /// The highest log position that a frame behind the last verified one says was synced; 0 where there is none.

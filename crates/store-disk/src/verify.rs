@@ -133,6 +133,9 @@ impl Check<'_> {
                 self.damage(&name, at, what);
                 return Ok(None);
             }
+            if frame.padding.iter().any(|byte| *byte != 0) {
+                self.damage(&name, at, "what fills up this frame is not zero; its events are not affected");
+            }
             self.found.commits += 1;
             self.found.events += u64::from(frame.head.events);
             for (offset, record) in frame.records() {

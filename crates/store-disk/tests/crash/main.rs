@@ -5,6 +5,7 @@
 mod boundaries;
 mod damage;
 mod failures;
+mod flipped;
 mod honesty;
 mod killed;
 mod kit;
