@@ -2,6 +2,7 @@
 
 mod cargo;
 mod ci;
+mod fuzz;
 mod test;
 mod tidy;
 
@@ -26,6 +27,8 @@ enum Chore {
     Ci,
     /// Check the layering of the crates and the habits that no compiler checks.
     Tidy,
+    /// Let libFuzzer look for bytes that a decoder does not take.
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> Result<ExitCode> {
@@ -33,6 +36,7 @@ fn main() -> Result<ExitCode> {
         Chore::Test(args) => test::run_and_report(&args)?,
         Chore::Ci => ci::run()?,
         Chore::Tidy => tidy::run()?,
+        Chore::Fuzz(args) => fuzz::run(&args)?,
     };
     Ok(if green { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
