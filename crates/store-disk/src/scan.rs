@@ -77,7 +77,7 @@ impl<'a> Scanner<'a> {
         let (head, checksum) = FrameHead::decode(bytes)?;
         let offset = self.offset + self.at as u64;
         let length = head.length as usize;
-        let continues = head.lsn == self.base + offset
+        let continues = Some(head.lsn) == self.base.checked_add(offset)
             && head.previous == self.previous
             && head.store == self.store
             && head.first_position >= self.next_position
@@ -87,9 +87,10 @@ impl<'a> Scanner<'a> {
         let (changes, records) = rest.split_at_checked(head.changes as usize)?;
         let used = verified_len(&head, names, changes, records)?;
         let changes = if changes.is_empty() { Vec::new() } else { serde_json::from_slice(changes).ok()? };
+        let next_position = head.first_position.checked_add(u64::from(head.events))?;
         self.at += length;
         self.previous = checksum;
-        self.next_position = head.first_position + u64::from(head.events);
+        self.next_position = next_position;
         let (records, padding) = records.split_at(used);
         Some(Frame { head, offset, names, changes, records, padding })
     }
@@ -98,7 +99,7 @@ impl<'a> Scanner<'a> {
     pub(crate) fn synced_behind(&self) -> u64 {
         let heads = (self.at..self.bytes.len()).step_by(ALIGN).filter_map(|at| {
             let (head, _) = FrameHead::decode(&self.bytes[at..])?;
-            let here = head.lsn == self.base + self.offset + at as u64 && head.store == self.store;
+            let here = self.base.checked_add(self.offset + at as u64) == Some(head.lsn) && head.store == self.store;
             here.then_some(head.synced)
         });
         heads.max().unwrap_or(0)

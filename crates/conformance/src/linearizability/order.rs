@@ -90,7 +90,7 @@ fn writers(log: &mut Log, calls: &[Call]) -> Result<Vec<Vec<usize>>, NotLineariz
             );
             return Err(NotLinearizable::because(what));
         };
-        for shorter in standing.iter().map(|one| length(one)).filter(|length| *length < longest) {
+        for shorter in standing.iter().map(&length).filter(|length| *length < longest) {
             let rest = beginning.get(&log.id(start + shorter)).map_or(&[][..], Vec::as_slice);
             let ambiguous = rest.iter().any(|(_, append)| log.stands(&append.events, start + shorter));
             assert!(!ambiguous, "two appends together have the events of a third: the history cannot be judged");

@@ -109,7 +109,7 @@ impl Shard {
         // Some are killed while they open, most a while after; beside some of them somebody looks.
         let mut end = Instant::now() + Duration::from_micros(self.seed.within(0..=20_000));
         let mut left = if self.seed.once_in(8) { 0 } else { self.seed.within(1..=16) };
-        let look = self.seed.once_in(3).then(|| left / 2).filter(|at| *at > 0);
+        let look = self.seed.once_in(3).then_some(left / 2).filter(|at| *at > 0);
         loop {
             match hear.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(line) => {

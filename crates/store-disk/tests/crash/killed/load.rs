@@ -86,7 +86,7 @@ impl Worker {
         let mut version = newest.first().map_or(Version::NONE, |event| event.version);
         loop {
             let mut events = self.commit("c-1", 3);
-            let tag = Tag::parse(&format!("only:{}", EventId::new())).unwrap();
+            let tag = Tag::parse(format!("only:{}", EventId::new())).unwrap();
             events[0].tags.push(tag.clone());
             let unique = Check::NoMatch { query: Query::tags([tag]), after: None };
             let append = Append::new(events)
