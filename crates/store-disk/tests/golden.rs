@@ -90,7 +90,7 @@ fn a_few(seed: &mut Seed) -> Vec<Append> {
 }
 
 fn many(seed: &mut Seed) -> Vec<Append> {
-    let tag = |number: u64| Tag::parse(&format!("k:{}", number % 3)).unwrap();
+    let tag = |number: u64| Tag::parse(format!("k:{}", number % 3)).unwrap();
     (0..24)
         .map(|number| {
             let size = seed.within(1..=4);
