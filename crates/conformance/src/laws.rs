@@ -11,6 +11,7 @@ mod errors;
 mod follow;
 mod idempotent;
 mod internal;
+mod linearizable;
 mod model;
 mod ordered;
 mod progress;
@@ -269,6 +270,9 @@ macro_rules! each_law {
                 the_id_of_a_retained_event_is_known,
                 what_was_removed_is_no_match,
                 info_does_not_hide_what_is_retained,
+            }
+            linearizable {
+                what_many_clients_see_at_once_has_a_linear_order,
             }
             model {
                 random_histories_are_answered_as_by_the_reference,

@@ -19,7 +19,7 @@ mod write;
 
 pub(crate) use hash::Key;
 pub(crate) use keeper::Keeper;
-pub(crate) use load::{is_run_name, load_runs};
+pub(crate) use load::{is_run_name, is_whole_run, load_runs};
 pub(crate) use run::Run;
 
 /// A run with these entries about streams, for tests of those who ask it.

@@ -16,6 +16,9 @@ mod directory;
 mod disk;
 mod error;
 mod format;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod image;
 mod index;
 mod names;

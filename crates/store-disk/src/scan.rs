@@ -50,6 +50,8 @@ pub(crate) struct Frame<'a> {
     names: &'a [u8],
     pub(crate) changes: Vec<StreamChange>,
     records: &'a [u8],
+    /// What fills it up behind the records: no checksum covers it, and no reader looks at it.
+    pub(crate) padding: &'a [u8],
 }
 
 impl<'a> Scanner<'a> {
@@ -87,7 +89,7 @@ impl<'a> Scanner<'a> {
         let (head, checksum) = FrameHead::decode(bytes)?;
         let offset = self.offset + self.at as u64;
         let length = head.length as usize;
-        let continues = head.lsn == self.base + offset
+        let continues = Some(head.lsn) == self.base.checked_add(offset)
             && head.previous == self.previous
             && head.store == self.store
             && head.first_position >= self.next_position
@@ -97,10 +99,11 @@ impl<'a> Scanner<'a> {
         let (changes, records) = rest.split_at_checked(head.changes as usize)?;
         let used = verified_len(&head, names, changes, records)?;
         let changes = if changes.is_empty() { Vec::new() } else { serde_json::from_slice(changes).ok()? };
+        let (records, padding) = records.split_at(used);
+        let frame = Frame { head, offset, sparse: self.sparse, names, changes, records, padding };
+        self.next_position = frame.next_position()?;
         self.at += length;
         self.previous = checksum;
-        let frame = Frame { head, offset, sparse: self.sparse, names, changes, records: &records[..used] };
-        self.next_position = frame.next_position();
         Some(frame)
     }
 
@@ -123,7 +126,7 @@ impl<'a> Scanner<'a> {
     fn heads(&self, from: usize) -> impl Iterator<Item = (usize, FrameHead)> {
         (from..self.bytes.len()).step_by(ALIGN).filter_map(|at| {
             let (head, _) = FrameHead::decode(&self.bytes[at..])?;
-            let here = head.lsn == self.base + self.offset + at as u64 && head.store == self.store;
+            let here = self.base.checked_add(self.offset + at as u64) == Some(head.lsn) && head.store == self.store;
             here.then_some((at, head))
         })
     }
@@ -181,9 +184,11 @@ pub(crate) fn store_tag(store: StoreId) -> u32 {
 
 impl<'a> Frame<'a> {
     /// The lowest position that the frame behind it can have.
-    fn next_position(&self) -> u64 {
-        let holes = self.sparse.then(|| self.records().last()).flatten();
-        holes.map_or(self.head.first_position + u64::from(self.head.events), |(_, last)| last.place().position + 1)
+    fn next_position(&self) -> Option<u64> {
+        match self.records().last().filter(|_| self.sparse) {
+            Some((_, last)) => last.place().position.checked_add(1),
+            None => self.head.first_position.checked_add(u64::from(self.head.events)),
+        }
     }
 
     /// Whether it is of a file that scavenging wrote.

@@ -101,6 +101,7 @@ fn check(disk: &dyn Disk, manifest: &Manifest, synced: u64) -> Result<Verificati
     for (number, entry) in manifest.segments.iter().enumerate() {
         chain = check.segment(entry, number + 1 == manifest.segments.len(), chain)?;
     }
+    check.runs()?;
     Ok(check.finish())
 }
 

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use mainspring_conformance::{Backend, Home};
+use mainspring_conformance::{Backend, Home, Linearization, linearizable_of};
 use mainspring_store::{
     Append, AppendError, Appended, BatchStream, Capabilities, Clock, EventStore, Info, Read, ReadError,
 };
@@ -124,4 +124,25 @@ mod small_segments {
     use super::disk_with_small_segments;
 
     mainspring_conformance::laws!(disk_with_small_segments);
+}
+
+/// Many clients with many seeds, far beyond what the law asks.
+async fn long_histories_of(backend: &dyn Backend) {
+    let mut all = Linearization::default();
+    for seed in 100..104 {
+        all = [all, linearizable_of(backend, seed, 200).await].into_iter().sum();
+    }
+    println!("{}: {all:?}", backend.name());
+    assert!(all.commits > 2_000 && all.conflicts > 200 && all.repeats > 100 && all.reused > 30, "{all:?}");
+    assert!(all.batches > 2_000, "{all:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn long_histories_have_linear_orders() {
+    long_histories_of(&disk()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn long_histories_over_many_small_segments_have_linear_orders() {
+    long_histories_of(&disk_with_small_segments()).await;
 }

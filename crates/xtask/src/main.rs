@@ -2,6 +2,7 @@
 
 mod cargo;
 mod ci;
+mod fuzz;
 mod sim;
 mod test;
 mod tidy;
@@ -29,6 +30,8 @@ enum Chore {
     Sim(sim::Args),
     /// Check the layering of the crates and the habits that no compiler checks.
     Tidy,
+    /// Let libFuzzer look for bytes that a decoder does not take.
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> Result<ExitCode> {
@@ -37,6 +40,7 @@ fn main() -> Result<ExitCode> {
         Chore::Ci => ci::run()?,
         Chore::Sim(args) => return sim::run(&args),
         Chore::Tidy => tidy::run()?,
+        Chore::Fuzz(args) => fuzz::run(&args)?,
     };
     Ok(if green { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -65,6 +65,7 @@ caught! {
     wrong_progress_is_caught: flaws::PROGRESS,
     broken_followers_are_caught: flaws::FOLLOWERS,
     forgetful_stores_are_caught: flaws::LIFETIMES,
+    orders_that_time_forbids_are_caught: flaws::LINEARITY,
 }
 
 /// Laws 1 and 3 to 9 have no opt-out; durability needs another life or handle, time and ages a clock that is set.

@@ -101,7 +101,7 @@ impl Player {
         if name.ends_with(".idx") {
             let verified = verify_on(Arc::new(disk.clone())).map_err(|error| format!("{error:?}"))?;
             // What nobody asked of an index may stay damaged.
-            if verified.damages().any(|damage| !damage.kind.is_derived() || damage.file != disk.describe(name)) {
+            if verified.damages().any(|damage| !damage.kind.is_harmless() || damage.file != disk.describe(name)) {
                 return Err(format!("{name} alone was spoilt: {verified:?}"));
             }
             self.totals.rebuilt += u64::from(verified.is_intact());

@@ -77,8 +77,8 @@ pub fn restore_backup_on(from: Arc<dyn Disk>, to: Arc<dyn Disk>) -> Result<Resto
     let backup = backup_in(&*from)?;
     let target = Target::claim(&*to, |present| target::for_restoring(present, &backup))?;
     let found = verify_on(from.clone())?;
-    // An index that is damaged is built again from the log.
-    if let Some(damage) = found.damages().find(|damage| !damage.kind.is_derived()) {
+    // What is derived is built again from the log.
+    if let Some(damage) = found.damages().find(|damage| !damage.kind.is_harmless()) {
         return Err(BackupError::BadBackup(damage.clone()));
     }
     let mut carrier = Carrier::new(&*from, &target);

@@ -2,6 +2,7 @@
 
 use std::{io, sync::Arc};
 
+use bytes::Bytes;
 use mainspring_store::{Lineage, StoreId};
 
 use super::run::Run;
@@ -62,6 +63,11 @@ pub(crate) fn load_runs(
     }
     runs.sort_by_key(|run| *run.range().start());
     runs
+}
+
+/// Whether these bytes are what was written to the file of this name.
+pub(crate) fn is_whole_run(bytes: Bytes, name: &str) -> bool {
+    Run::open(bytes, name.to_owned(), Arc::default()).and_then(|run| run.verify()).is_ok()
 }
 
 fn open_run(disk: &dyn Disk, name: &str, bell: &Arc<Bell>) -> io::Result<Run> {

@@ -166,6 +166,22 @@ impl Run {
         }
     }
 
+    /// Checks every byte.
+    pub(super) fn verify(&self) -> Result<(), BadRun> {
+        let mut checked = HEAD;
+        for section in &self.sections {
+            let lines = self.bytes[section.filter..section.start].chunks_exact(LINE);
+            let intact = self.bytes.get(checked..section.filter).is_some_and(|gap| gap.iter().all(|byte| *byte == 0))
+                && lines.map(|line| may_have(line, 0)).all(|read| read.is_some());
+            if !intact {
+                return Err(self.damage());
+            }
+            (0..section.pages()).try_for_each(|page| self.page(section, page).map(drop))?;
+            checked = section.start + section_len(section.entries).ok_or(BadRun)?;
+        }
+        if checked == self.bytes.len() { Ok(()) } else { Err(self.damage()) }
+    }
+
     /// What the filter says of a hash.
     fn may_have(&self, section: &Section, hash: u64) -> Result<bool, BadRun> {
         let at = section.filter + LINE * line_of(hash, section.lines);

@@ -193,14 +193,14 @@ impl Manifest {
         })
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec(self).expect("numbers and ids always make JSON");
         let checksum = crc32c::crc32c(&bytes);
         bytes.extend_from_slice(format!("\ncrc32c {checksum:08x}\n").as_bytes());
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, BadManifest> {
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, BadManifest> {
         /// The one field that every version has.
         #[derive(Deserialize)]
         struct Version {

@@ -81,6 +81,10 @@ pub enum FindingKind {
     IndexDamaged,
     /// An index says something else than the log.
     IndexDisagrees,
+    /// What fills up a commit is not zero. It means nothing, but it is not as it was written.
+    PaddingDamaged,
+    /// A run of the directory is not as it was written. The directory is derived from the log.
+    RunDamaged,
     /// Something at the end was never acknowledged, as after a loss of power.
     TornEnd,
 }
@@ -101,6 +105,8 @@ impl FindingKind {
             Self::IndexMissing => "index_missing",
             Self::IndexDamaged => "index_damaged",
             Self::IndexDisagrees => "index_disagrees",
+            Self::PaddingDamaged => "padding_damaged",
+            Self::RunDamaged => "run_damaged",
             Self::TornEnd => "torn_end",
         }
     }
@@ -110,9 +116,18 @@ impl FindingKind {
         !matches!(self, Self::IndexMissing | Self::TornEnd)
     }
 
-    /// Whether it concerns only what can be built again from the log.
-    pub fn is_derived(self) -> bool {
-        matches!(self, Self::IndexMissing | Self::IndexDamaged | Self::IndexDisagrees)
+    /// Whether every event can be read and trusted in spite of it: it concerns what can be built again from the log, or what
+    /// means nothing.
+    pub fn is_harmless(self) -> bool {
+        matches!(
+            self,
+            Self::IndexMissing
+                | Self::IndexDamaged
+                | Self::IndexDisagrees
+                | Self::PaddingDamaged
+                | Self::RunDamaged
+                | Self::TornEnd
+        )
     }
 
     /// What to do about it.
@@ -138,6 +153,10 @@ impl FindingKind {
             Self::IndexDamaged | Self::IndexDisagrees => {
                 "Build it again with `mainspring reindex --all`, or delete it and let the next writer build it"
             }
+            Self::PaddingDamaged => {
+                "Make a backup and check the disk: what it did to bytes that mean nothing it can do to others"
+            }
+            Self::RunDamaged => "Delete it, the next writer writes it again, and check the disk",
             Self::TornEnd => "Nothing: it was never acknowledged, and the next writer cuts it off",
         }
     }

@@ -7,6 +7,7 @@ use mainspring_event::Position;
 use super::{Finding, FindingKind, Lost, Verification, agreement::same};
 use crate::{
     core::about,
+    directory::{is_run_name, is_whole_run},
     disk::{Access, Disk},
     error::OpenError,
     format::{
@@ -109,6 +110,31 @@ impl Check<'_> {
         Chain { end: compacted.end, previous: compacted.chain }
     }
 
+    /// Checks the runs of the directory that are there. A writer may have merged some of them meanwhile.
+    pub(super) fn runs(&mut self) -> Result<(), OpenError> {
+        for name in self.disk.list()?.into_iter().filter(|name| is_run_name(name)) {
+            match self.whole_file(&name) {
+                Ok(bytes) => {
+                    self.found.bytes += bytes.len() as u64;
+                    if !is_whole_run(bytes.into(), &name) {
+                        self.find(FindingKind::RunDamaged, &name, 0, "it is not what was written", None);
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => {
+                    self.find(FindingKind::RunDamaged, &name, 0, about(self.disk, &name, &error).to_string(), None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn whole_file(&self, name: &str) -> io::Result<Vec<u8>> {
+        let file = self.disk.open(name, Access::Read)?;
+        let size = usize::try_from(file.size()?).map_err(io::Error::other)?;
+        file.read_exact_at(0, size)
+    }
+
     /// What was found in the end.
     pub(super) fn finish(mut self) -> Verification {
         if let Some(mark) = &self.manifest.backup {
@@ -192,6 +218,9 @@ impl Check<'_> {
             let lost = Lost { from: Position(frame.head.first_position), to };
             return self.find(FindingKind::FrameDamaged, name, at, what, Some(lost));
         }
+        if frame.padding.iter().any(|byte| *byte != 0) {
+            self.find(FindingKind::PaddingDamaged, name, at, "what fills up this commit is not zero", None);
+        }
         for (stream, emptied_at) in frame.emptied() {
             let head = self.heads.entry(stream.into()).or_default();
             let before = std::mem::replace(head, emptied_at.max(*head));
@@ -236,11 +265,7 @@ impl Check<'_> {
     /// Compares the index files of a segment with what the log says, as far as that could be understood.
     fn index(&mut self, entry: &SegmentEntry, log: Option<&MemoryIndex>, length: u64) -> Result<(), OpenError> {
         let name = entry.index_name();
-        let read = self.disk.open(&name, Access::Read).and_then(|file| {
-            let size = usize::try_from(file.size()?).map_err(io::Error::other)?;
-            file.read_exact_at(0, size)
-        });
-        let bytes = match read {
+        let bytes = match self.whole_file(&name) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 self.find(FindingKind::IndexMissing, &name, 0, "the file is missing", None);

@@ -1,144 +1,161 @@
-//! A writing process is killed over a hundred times on one growing directory: whatever it acknowledged is there.
+//! Writing processes are killed a thousand times, on several growing directories: whatever they acknowledged is there, whole
+//! and in order, whoever opens the directory next.
+
+mod load;
+mod record;
 
 use std::{
-    collections::HashMap,
-    ffi::OsString,
+    path::Path,
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
 };
 
 use mainspring_conformance::Seed;
-use mainspring_event::{EventId, NewEvent, Position, StoredEvent};
-use mainspring_store::{Append, EventStore, Query, Read, ReadFrom};
 use mainspring_store_disk::{DiskStore, verify};
-use tokio::{runtime::Runtime, task::JoinSet};
+use tokio::runtime::{Builder, Runtime};
 
-use crate::{
-    kit::{event, events},
-    processes::{heard, open, other_process, say, spawn},
-};
+use crate::processes::{heard, open, other_process, spawn};
+use record::Record;
 
-const ROUNDS: u64 = 110;
+/// So many directories …
+const DIRECTORIES: u64 = 10;
+
+/// … on each of which so many processes are killed …
+const KILLS: u64 = 100;
+
+/// … so many directories at a time, because a process mostly waits for the disk.
+const AT_ONCE: u64 = 10;
 
 /// Everything is read again once in so many rounds, and what is new in each.
-const WHOLE: u64 = 10;
+const WHOLE: u64 = 20;
 
-/// Appends from several tasks, and says so each time.
-fn run_until_killed(directory: &OsString) {
-    let store = open(directory).unwrap();
-    say("opened");
-    Runtime::new().unwrap().block_on(async {
-        let mut tasks = JoinSet::new();
-        for task in 0..4 {
-            let store = store.clone();
-            tasks.spawn(async move {
-                let mut seed = Seed::new(u64::from(std::process::id()) * 10 + task);
-                loop {
-                    let events = (0..seed.within(1..=4)).map(|_| {
-                        let payload = seed.index(300);
-                        NewEvent { id: EventId::new(), ..event(&mut seed, &format!("a-{task}"), payload) }
-                    });
-                    let append = Append::new(events.collect::<Vec<_>>());
-                    let appended = store.append(append.clone()).await.unwrap();
-                    let acknowledged = append.events.iter().zip(&appended.written);
-                    let lines = acknowledged.map(|(event, at)| {
-                        format!("{} {} {:08x}", event.id, at.position, crc32c::crc32c(&event.payload))
-                    });
-                    say(&lines.collect::<Vec<_>>().join(" "));
+/// What came of some rounds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    kills: u64,
+    /// Of processes that had not come so far as to open the store.
+    while_opening: u64,
+    /// Times that somebody looked while a process was writing.
+    looks: u64,
+    acknowledged: u64,
+    conditional: u64,
+    removed: u64,
+    head: u64,
+}
+
+impl Counts {
+    fn and(self, other: Self) -> Self {
+        Self {
+            kills: self.kills + other.kills,
+            while_opening: self.while_opening + other.while_opening,
+            looks: self.looks + other.looks,
+            acknowledged: self.acknowledged + other.acknowledged,
+            conditional: self.conditional + other.conditional,
+            removed: self.removed + other.removed,
+            head: self.head + other.head,
+        }
+    }
+}
+
+/// One directory, and what was heard from those who wrote it.
+struct Shard {
+    directory: tempfile::TempDir,
+    runtime: Runtime,
+    seed: Seed,
+    record: Record,
+    counts: Counts,
+}
+
+impl Shard {
+    fn new(seed: u64) -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+            runtime: Builder::new_current_thread().enable_all().build().unwrap(),
+            seed: Seed::new(seed),
+            record: Record::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn run(mut self) -> Counts {
+        for number in 0..KILLS {
+            self.round();
+            // In every other round it is the next process that recovers, after somebody has looked.
+            let store = if number % 2 == 0 { open(self.path()) } else { DiskStore::open_read_only(self.path()) };
+            let store = store.unwrap_or_else(|error| panic!("after kill {number}: {error:?}"));
+            self.check(&store, number % WHOLE == 0, true);
+        }
+        let store = open(self.path()).unwrap();
+        self.check(&store, true, true);
+        drop(store);
+        let verified = verify(self.path()).unwrap();
+        assert!(verified.is_intact(), "{:?}", verified.findings);
+        let (acknowledged, conditional, removed, head) = self.record.counts();
+        Counts { acknowledged, conditional, removed, head, ..self.counts }
+    }
+
+    /// Lets another process work for a random while and kills it; notes what it acknowledged.
+    fn round(&mut self) {
+        let mut child = spawn("killed::whatever_was_acknowledged_survives_sigkill", self.path());
+        let output = heard(&mut child);
+        let (said, hear) = mpsc::channel();
+        let listener = thread::spawn(move || output.for_each(|line| said.send(line).expect("it is heard to the end")));
+        let mut opened = false;
+        // Some are killed while they open, most a while after; beside some of them somebody looks.
+        let mut end = Instant::now() + Duration::from_micros(self.seed.within(0..=20_000));
+        let mut left = if self.seed.once_in(8) { 0 } else { self.seed.within(1..=16) };
+        let look = self.seed.once_in(3).then_some(left / 2).filter(|at| *at > 0);
+        loop {
+            match hear.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    opened = true;
+                    self.record.note(&line);
+                    left = left.saturating_sub(1);
+                    if look == Some(left) {
+                        let store = DiskStore::open_read_only(self.path()).expect("others may look at any moment");
+                        self.counts.looks += 1;
+                        self.check(&store, false, false);
+                    }
                 }
-            });
-        }
-        tasks.join_next().await.unwrap().unwrap();
-    });
-}
-
-/// What was acknowledged, by position: the id and the checksum of the payload.
-type Acknowledged = HashMap<u64, (EventId, u32)>;
-
-fn note(line: &str, acknowledged: &mut Acknowledged) {
-    let words: Vec<&str> = line.split(' ').collect();
-    for event in words.chunks_exact(3) {
-        let checksum = u32::from_str_radix(event[2], 16).unwrap();
-        acknowledged.insert(event[1].parse().unwrap(), (event[0].parse().unwrap(), checksum));
-    }
-}
-
-/// Lets another process append for a random while and kills it; notes what it acknowledged. Answers whether it got so far
-/// as to open the store.
-fn round(directory: &std::path::Path, seed: &mut Seed, acknowledged: &mut Acknowledged) -> bool {
-    let mut child = spawn("killed::whatever_was_acknowledged_survives_sigkill", directory);
-    let output = heard(&mut child);
-    let (said, hear) = mpsc::channel();
-    let listener = thread::spawn(move || output.for_each(|line| said.send(line).expect("it is heard to the end")));
-    let mut opened = false;
-    let mut hear_one = |line: String| match line.as_str() {
-        "opened" => opened = true,
-        line => note(line, acknowledged),
-    };
-    // Some are killed while they open, most a while after.
-    let mut end = Instant::now() + Duration::from_micros(seed.within(0..=20_000));
-    let mut left = if seed.once_in(8) { 0 } else { seed.within(1..=60) };
-    loop {
-        match hear.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(line) => {
-                hear_one(line);
-                left = left.saturating_sub(1);
+                Err(RecvTimeoutError::Timeout) if left == 0 => break,
+                Err(RecvTimeoutError::Timeout) => end = Instant::now() + Duration::from_micros(200),
+                Err(RecvTimeoutError::Disconnected) => panic!("the other process has ended by itself"),
             }
-            Err(RecvTimeoutError::Timeout) if left == 0 => break,
-            Err(RecvTimeoutError::Timeout) => end = Instant::now() + Duration::from_micros(200),
-            Err(RecvTimeoutError::Disconnected) => panic!("the other process has ended by itself"),
         }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        hear.iter().for_each(|line| self.record.note(&line));
+        listener.join().unwrap();
+        self.counts.kills += 1;
+        self.counts.while_opening += u64::from(!opened);
     }
-    child.kill().unwrap();
-    child.wait().unwrap();
-    hear.iter().for_each(hear_one);
-    listener.join().unwrap();
-    opened
-}
 
-/// Looks for everything acknowledged above a position; answers the head.
-async fn check(store: &DiskStore, after: u64, acknowledged: &Acknowledged) -> u64 {
-    let found = events(store, Read::new(Query::All).from(ReadFrom::After(Position(after)))).await.unwrap();
-    assert!(
-        found.iter().map(|event| event.position.0).eq(after + 1..=after + found.len() as u64),
-        "a gap or a repetition"
-    );
-    for StoredEvent { event, position, .. } in &found {
-        if let Some(expected) = acknowledged.get(&position.0) {
-            assert_eq!(&(event.id, crc32c::crc32c(&event.payload)), expected, "at {position} is something else");
+    fn check(&mut self, store: &DiskStore, whole: bool, at_rest: bool) {
+        if whole {
+            self.record.begin_again();
         }
+        self.runtime.block_on(self.record.check(store, at_rest));
     }
-    let head = after + found.len() as u64;
-    let lost = acknowledged.keys().find(|position| **position > head);
-    assert_eq!(lost, None, "an acknowledged event is gone; the head is {head}");
-    head
 }
 
 #[test]
 fn whatever_was_acknowledged_survives_sigkill() {
     if let Some(directory) = other_process() {
-        return run_until_killed(&directory);
+        return load::run_until_killed(&directory);
     }
-    let directory = tempfile::tempdir().unwrap();
-    let runtime = Runtime::new().unwrap();
-    let (mut seed, mut acknowledged) = (Seed::new(1), Acknowledged::new());
-    let (mut head, mut unopened) = (0, 0);
-    for number in 0..ROUNDS {
-        unopened += u64::from(!round(directory.path(), &mut seed, &mut acknowledged));
-        let from = if number % WHOLE == 0 { 0 } else { head };
-        // In every other round it is the next process that recovers, after somebody has looked.
-        let store = if number % 2 == 0 { open(directory.path()) } else { DiskStore::open_read_only(directory.path()) };
-        let store = store.unwrap_or_else(|error| panic!("after kill {number}: {error:?}"));
-        head = runtime.block_on(check(&store, from, &acknowledged));
-    }
-    let store = open(directory.path()).unwrap();
-    runtime.block_on(check(&store, 0, &acknowledged));
-    drop(store);
-    assert!(verify(directory.path()).unwrap().is_intact());
-    println!(
-        "{ROUNDS} kills, {unopened} of them while opening; {} events acknowledged, {head} there",
-        acknowledged.len()
-    );
-    assert!(acknowledged.len() > 1_000 && directory.path().join("00000010.log").exists());
+    let all = (0..DIRECTORIES / AT_ONCE).flat_map(|batch| {
+        let shards: Vec<_> =
+            (0..AT_ONCE).map(|number| thread::spawn(move || Shard::new(batch * AT_ONCE + number + 1).run())).collect();
+        shards.into_iter().map(|shard| shard.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    });
+    let all = all.fold(Counts::default(), Counts::and);
+    println!("{all:?}");
+    assert_eq!(all.kills, DIRECTORIES * KILLS);
+    assert!(all.acknowledged > 8_000 && all.conditional > 1_000 && all.removed > 1_000, "{all:?}");
+    assert!(all.while_opening > 20 && all.looks > 100, "{all:?}");
 }

@@ -16,9 +16,9 @@ fn lost_events_are_named_by_their_positions() {
 fn what_can_be_built_again_is_never_advised_to_be_restored() {
     for kind in [FindingKind::IndexMissing, FindingKind::IndexDamaged, FindingKind::IndexDisagrees] {
         assert!(
-            kind.is_derived() && kind.advice().contains("reindex") && !kind.advice().contains("restore"),
+            kind.is_harmless() && kind.advice().contains("reindex") && !kind.advice().contains("restore"),
             "{kind:?}"
         );
     }
-    assert!(!FindingKind::FrameDamaged.is_derived() && FindingKind::FrameDamaged.advice().contains("restore"));
+    assert!(!FindingKind::FrameDamaged.is_harmless() && FindingKind::FrameDamaged.advice().contains("restore"));
 }
