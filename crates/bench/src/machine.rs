@@ -1,11 +1,6 @@
 //! The machine: what it is, and how much of its processors others use meanwhile.
 
-use std::{
-    collections::HashMap,
-    fs,
-    path::Path,
-    time::Instant,
-};
+use std::{collections::HashMap, fs, path::Path, time::Instant};
 
 /// Ticks a second in the figures of `/proc`, on every architecture that Rust runs on.
 const TICKS: f64 = 100.0;

@@ -101,9 +101,12 @@ fn percentiles(group: &[&Row]) -> String {
     if cells.iter().all(|cell| cell == "–") { "–".to_owned() } else { cells.join(" / ") }
 }
 
-/// In how many of the runs the bar was reached.
+/// In how many of the undisturbed runs the bar was reached.
 fn met(group: &[&Row]) -> String {
-    let answers: Vec<bool> = group.iter().filter_map(|row| row.met).collect();
+    if group.iter().any(|row| row.met.is_some()) && group.iter().all(|row| row.disturbed) {
+        return "**disturbed**".to_owned();
+    }
+    let answers: Vec<bool> = group.iter().filter(|row| !row.disturbed).filter_map(|row| row.met).collect();
     let reached = answers.iter().filter(|met| **met).count();
     match (answers.len(), reached) {
         (0, _) => String::new(),
@@ -122,13 +125,17 @@ mod tests {
     fn runs_of_a_row_become_one_line_with_its_spread() {
         let row = |figure: f64| Row::new("append", figure, "events/s").beside("raw", 10.0, figure / 10.0);
         let rows = [8.0, 4.0, 6.0].map(|figure| row(figure).bar(Bar::Ratio(0.5)).note("noted")).to_vec();
+        let mut disturbed = row(1.0).bar(Bar::Ratio(0.5));
+        (disturbed.disturbed, disturbed.name) = (true, "load".to_owned());
+        let rows = [rows, vec![disturbed]].concat();
         let section = Section { title: "Appending", about: "durable".to_owned(), rows };
         let text = document(&["A machine.".to_owned()], &[section]);
         let expected = "A machine.\n\n## Appending\n\nDurable. Medians of 3 runs (least – greatest).\n\n\
                         | what | figure | beside | ratio | p50 / p99 / p99.9 µs | bar | met |\n\
                         | --- | ---: | ---: | ---: | ---: | --- | --- |\n\
                         | append | 6.00 (4.00 – 8.00) events/s | raw 10.00 | 0.60 (0.40 – 0.80) | – | >= 0.5 x raw \
-                        | **2 of 3 runs** |\n\n- append: noted.\n\n";
+                        | **2 of 3 runs** |\n\
+                        | load | 1.00 events/s | raw 10.00 | 0.10 | – | >= 0.5 x raw | **disturbed** |\n\n- append: noted.\n\n";
         assert_eq!(text, expected);
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Row {
     pub(crate) bar: String,
     /// Whether it does; nothing where there is nothing to reach.
     pub(crate) met: Option<bool>,
+    /// Whether other processes were so busy that the row proves nothing.
+    pub(crate) disturbed: bool,
     /// What a reader of the figures has to know.
     pub(crate) note: String,
 }
@@ -52,6 +54,7 @@ impl Row {
             p999_us: None,
             bar: String::new(),
             met: None,
+            disturbed: false,
             note: String::new(),
         }
     }
@@ -59,10 +62,11 @@ impl Row {
     /// The medians of rounds of two sides, the second being what ours is compared with.
     pub(crate) fn of_rounds(name: impl Into<String>, unit: &'static str, mut rounds: Rounds) -> Self {
         let row = Self::new(name, rounds.figure(0), unit).beside("raw", rounds.figure(1), rounds.ratio(1));
-        let row = row.latencies(rounds.latencies());
+        let mut row = row.latencies(rounds.latencies());
         match rounds.disturbed() {
             None => row,
             Some((disturbed, all)) => {
+                row.disturbed = true;
                 row.note(&format!("other processes disturbed {disturbed} of {all} rounds"))
             }
         }
@@ -229,10 +233,11 @@ impl Table {
 
 fn line(row: &Row) -> String {
     let optional = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), figure);
-    let met = match row.met {
-        None => "",
-        Some(true) => "yes",
-        Some(false) => "NO",
+    let met = match (row.met, row.disturbed) {
+        (None, _) => "",
+        (_, true) => "disturbed",
+        (Some(true), _) => "yes",
+        (Some(false), _) => "NO",
     };
     let name = if row.of == OURS { row.name.clone() } else { format!("{}: {}", row.name, row.of) };
     let line = format!(

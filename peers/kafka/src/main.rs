@@ -8,7 +8,6 @@ use std::{
 };
 
 use anyhow::Context;
-use futures_util::future::try_join_all;
 use peer_driver::{About, Event, Missing, Peer, Server};
 use rdkafka::{
     ClientConfig,
@@ -16,7 +15,6 @@ use rdkafka::{
     client::DefaultClientContext,
     message::{Header, OwnedHeaders},
     producer::{FutureProducer, FutureRecord},
-    util::Timeout,
 };
 
 const TOPIC: &str = "events";
@@ -67,11 +65,14 @@ impl Peer for Kafka {
 
     async fn append(&self, messages: Vec<Message>) -> anyhow::Result<()> {
         let producer = if messages.len() == BATCH { &self.batches } else { &self.single };
-        let sent = messages.into_iter().map(|message| async move {
+        let mut sent = Vec::with_capacity(messages.len());
+        for message in messages {
             let record = FutureRecord::to(TOPIC).key(&message.key).headers(message.headers).payload(&message.payload);
-            producer.send(record, Timeout::Never).await.map_err(|(error, _)| error)
-        });
-        try_join_all(sent).await?;
+            sent.push(producer.send_result(record).map_err(|(error, _)| error)?);
+        }
+        for delivery in sent {
+            delivery.await?.map_err(|(error, _)| error)?;
+        }
         Ok(())
     }
 }

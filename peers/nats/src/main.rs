@@ -7,7 +7,6 @@ use async_nats::{
     Client, HeaderMap,
     jetstream::{self, stream},
 };
-use futures_util::future::try_join_all;
 use peer_driver::{About, Event, Peer, Server};
 
 struct Nats {
@@ -58,12 +57,10 @@ impl Peer for Nats {
 
     async fn append(&self, mut messages: Vec<Message>) -> anyhow::Result<()> {
         let last = messages.pop().context("an append has an event")?;
-        try_join_all(
-            messages.into_iter().map(|message| {
-                self.client.publish_with_headers(message.subject, message.headers, message.payload.into())
-            }),
-        )
-        .await?;
+        // One after the other, because a batch is taken only in its order; nothing here waits for the server.
+        for message in messages {
+            self.client.publish_with_headers(message.subject, message.headers, message.payload.into()).await?;
+        }
         let answer = self.client.request_with_headers(last.subject, last.headers, last.payload.into()).await?;
         let refused = answer.payload.windows(7).any(|part| part == b"\"error\"");
         anyhow::ensure!(!refused, "JetStream refused: {}", String::from_utf8_lossy(&answer.payload));

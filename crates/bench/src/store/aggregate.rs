@@ -23,7 +23,7 @@ use crate::{
 const EVENTS: u64 = 10_000;
 
 /// How many events of others lie between them.
-const OTHERS: usize = 90_000;
+const OTHERS: usize = 990_000;
 
 /// How often it is loaded from memory.
 const LOADS: usize = 200;
@@ -69,25 +69,25 @@ fn counted(amount: u64) -> CounterEvent {
     CounterEvent::Counted { amount, note: "x".repeat(226) }
 }
 
-const NAMES: [&str; 3] = [
-    "load 10,000 events, decoded and folded",
-    "load 10,000 events with a snapshot",
-    "load 10,000 events, cold",
-];
+const NAMES: [&str; 3] =
+    ["load 10,000 events, decoded and folded", "load 10,000 events with a snapshot", "load 10,000 events, cold"];
 
 pub(super) async fn run(settings: &Settings, table: &mut Table, directory: &Path) -> anyhow::Result<()> {
     if !NAMES.iter().any(|name| settings.wants(name)) {
         return Ok(());
     }
+    let others = settings.scaled(OTHERS);
     table.section(
         "Loading an aggregate",
-        "10,000 events of one stream among 90,000 others, decoded from JSON and folded; the raw limit is decoding and \
-         folding the payloads from memory; cold: the store is opened after the system has forgotten its files \
-         (posix_fadvise, opening not counted), and the raw limit is as many scattered reads of a record's length, after \
-         the same",
+        format!(
+            "10,000 events of one stream among {others} others, decoded from JSON and folded; the raw limit is decoding and \
+             folding the payloads from memory; cold: the store is opened after the system has forgotten its files \
+             (posix_fadvise, opening not counted), and the raw limit is as many scattered reads of a record's length, \
+             after the same"
+        ),
     );
     let store = super::open(directory, "aggregate")?;
-    let payloads = prepare(&store).await?;
+    let payloads = prepare(&store, others).await?;
     let plain = Repository::<Counter>::new(&store);
     if settings.wants(NAMES[0]) {
         table.print(measure(NAMES[0], &plain, &payloads, Bar::AtMost(5.0)).await?)?;
@@ -105,8 +105,8 @@ pub(super) async fn run(settings: &Settings, table: &mut Table, directory: &Path
 }
 
 /// Writes the aggregate, its events among those of others; answers their payloads.
-async fn prepare(store: &Store) -> anyhow::Result<Vec<Vec<u8>>> {
-    let mut others = Source::new("order", 0, 1)?;
+async fn prepare(store: &Store, others: usize) -> anyhow::Result<Vec<Vec<u8>>> {
+    let mut source = Source::new("order", 0, 1)?;
     let stream = StreamName::of(Counter::CATEGORY, 1)?;
     let mut payloads = Vec::new();
     let parts = 100;
@@ -120,7 +120,7 @@ async fn prepare(store: &Store) -> anyhow::Result<Vec<Vec<u8>>> {
             events.push(event);
         }
         store.append(Append::new(events)).await?;
-        fill(store, &mut others, OTHERS / 100).await?;
+        fill(store, &mut source, others / 100).await?;
     }
     Ok(payloads)
 }

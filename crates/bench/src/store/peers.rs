@@ -51,7 +51,16 @@ pub(super) async fn run(settings: &Settings, table: &mut Table, directory: &Path
         }
     }
     for shape in wanted {
-        measure(settings, table, directory, shape, &mut drivers).await?;
+        loop {
+            match race(settings, directory, shape, &mut drivers).await? {
+                Ok(race) => break print(table, shape, race, &drivers)?,
+                // A peer that fails is said and left out, and the others begin again.
+                Err(Failed { peer, why }) => {
+                    let driver = drivers.remove(peer);
+                    table.print(not_run(&driver.about.name, &format!("failed at {}: {why}", shape.name)))?;
+                }
+            }
+        }
     }
     count_syncs(table, directory, &mut drivers).await
 }
@@ -62,56 +71,75 @@ fn not_run(name: &str, why: &str) -> Row {
     row
 }
 
-async fn measure(
+/// A peer that could not go on.
+struct Failed {
+    peer: usize,
+    why: String,
+}
+
+/// The sides of a round in their order; the peers follow.
+const SIDES: [&str; 3] = [OURS, "Mainspring, expected versions", "raw pwrite + fdatasync"];
+
+/// What the rounds of a shape came to.
+struct Race {
+    rounds: Rounds,
+    /// How long appends took, of each side.
+    latencies: Vec<Vec<Duration>>,
+}
+
+/// Runs every side in turn until there were enough rounds, or a peer fails.
+async fn race(
     settings: &Settings,
-    table: &mut Table,
     directory: &Path,
     shape: &Shape,
-    drivers: &mut Vec<Driver>,
-) -> anyhow::Result<()> {
-    let stores = [super::open(directory, "ours")?, super::open(directory, "versions")?];
+    drivers: &mut [Driver],
+) -> anyhow::Result<Result<Race, Failed>> {
+    let directory = tempfile::tempdir_in(directory)?;
+    let stores = [super::open(directory.path(), "plain")?, super::open(directory.path(), "versions")?];
     let mut plain = Clients::new(shape.clients, shape.batch, Condition::None, false)?;
     let mut versions = Clients::new(shape.clients, shape.batch, Condition::Versions, false)?;
-    let mut raw = RawLog::create(directory, shape.raw_batch)?;
+    let mut raw = RawLog::create(directory.path(), shape.raw_batch)?;
     let mut rounds = Rounds::new(settings.rounds());
-    let mut latencies: Vec<Vec<Duration>> = vec![Vec::new(); drivers.len() + 1];
+    let mut latencies = vec![Vec::new(); SIDES.len() + drivers.len()];
     while rounds.begin() {
         let (ours, taken) = plain.slice(&stores[0]).await?;
-        let (checked, taken_by_checked) = versions.slice(&stores[1]).await?;
+        let (checked, taken_when_checked) = versions.slice(&stores[1]).await?;
         let limit = paired::rate(|| raw.append().map(|()| shape.raw_batch))?;
         let mut figures = vec![ours, checked, limit];
-        latencies[0].extend(taken_by_checked);
-        for (driver, latencies) in drivers.iter_mut().zip(&mut latencies[1..]) {
-            let outcome = driver.slice(shape.clients, shape.batch)?;
+        latencies[0].extend_from_slice(&taken);
+        latencies[1].extend(taken_when_checked);
+        for (peer, driver) in drivers.iter_mut().enumerate() {
+            let outcome = match driver.slice(shape.clients, shape.batch) {
+                Ok(outcome) => outcome,
+                Err(error) => return Ok(Err(Failed { peer, why: format!("{error:#}") })),
+            };
             figures.push(outcome.rate);
-            latencies.extend(outcome.latencies);
+            latencies[SIDES.len() + peer].extend(outcome.latencies);
         }
         rounds.end(&figures, taken);
     }
-    drop(stores);
-    fs::remove_dir_all(directory.join("ours"))?;
-    fs::remove_dir_all(directory.join("versions"))?;
+    Ok(Ok(Race { rounds, latencies }))
+}
 
-    let figures: Vec<f64> = (0..drivers.len() + 3).map(|side| rounds.figure(side)).collect();
-    let ratios: Vec<f64> = (0..drivers.len() + 3).map(|side| rounds.ratio(side)).collect();
-    let best = (3..figures.len()).min_by(|a, b| ratios[*a].total_cmp(&ratios[*b]));
+/// Ours beside the best peer, then every other side beside ours.
+fn print(table: &mut Table, shape: &Shape, race: Race, drivers: &[Driver]) -> anyhow::Result<()> {
+    let Race { rounds, mut latencies } = race;
+    let names: Vec<&str> = SIDES.into_iter().chain(drivers.iter().map(|driver| driver.about.name.as_str())).collect();
+    let figures: Vec<f64> = (0..names.len()).map(|side| rounds.figure(side)).collect();
+    let ratios: Vec<f64> = (0..names.len()).map(|side| rounds.ratio(side)).collect();
+    let best = (SIDES.len()..names.len()).min_by(|a, b| ratios[*a].total_cmp(&ratios[*b]));
     let ours = Row::of_rounds(shape.name, "events/s", rounds);
     table.print(match best {
-        Some(best) => {
-            let note = format!("the best peer is {}", drivers[best - 3].about.name);
-            ours.beside("the best peer", figures[best], ratios[best]).bar(shape.bar).note(&note)
-        }
+        Some(best) => ours
+            .beside("best peer", figures[best], ratios[best])
+            .bar(shape.bar)
+            .note(&format!("the best peer was {}", names[best])),
         None => ours,
     })?;
-    let row = |of: &str, side: usize, latencies: &mut [Duration]| {
+    for side in 1..names.len() {
         let mut row = Row::new(shape.name, figures[side], "events/s");
-        of.clone_into(&mut row.of);
-        row.beside(OURS, figures[0], 1.0 / ratios[side]).latencies(latencies)
-    };
-    table.print(row("Mainspring, expected versions", 1, &mut latencies[0]))?;
-    table.print(row("raw pwrite + fdatasync", 2, &mut []))?;
-    for (number, driver) in drivers.iter().enumerate() {
-        table.print(row(&driver.about.name, number + 3, &mut latencies[number + 1]))?;
+        names[side].clone_into(&mut row.of);
+        table.print(row.beside(OURS, figures[0], 1.0 / ratios[side]).latencies(&mut latencies[side]))?;
     }
     Ok(())
 }
@@ -123,7 +151,7 @@ async fn count_syncs(table: &mut Table, directory: &Path, drivers: &mut [Driver]
         "fsync, fdatasync and writes to files opened with O_DSYNC for each acknowledged append of 1 client and 1 event, \
          counted with strace in a slice that is not measured; less than one would mean acknowledged and not synced",
     );
-    let store = super::open(directory, "ours")?;
+    let store = super::open(directory, "syncs")?;
     let mut clients = Clients::new(1, 1, Condition::None, false)?;
     let counter = syncs::Counter::start(&[std::process::id()])?;
     let appends = clients.slice(&store).await?.1.len();

@@ -12,7 +12,7 @@ use mainspring::{
     store::{Query, Read, ReadFrom},
 };
 
-use super::{Source, fill, read_through, raw::RECORD};
+use super::{Source, fill, raw::RECORD, read_through};
 use crate::{
     Settings,
     paired::Rounds,
@@ -47,9 +47,7 @@ const PARTS: [Part; 5] = [
     },
     Part {
         name: "read by tag, a customer of 2000 events each",
-        queries: |_, round| {
-            (0..KEYS / 10).map(|key| Ok(Query::tags([Source::customer(key * 47 + round)?]))).collect()
-        },
+        queries: |_, round| (0..KEYS / 10).map(|key| Ok(Query::tags([Source::customer(key * 47 + round)?]))).collect(),
     },
     Part { name: "read by tag, a fifth of all", queries: |source, _| Ok(vec![Query::tags([source.region()])]) },
     Part { name: "read by type, an eighth of all", queries: |source, _| Ok(vec![Query::types([source.event_type()])]) },

@@ -57,7 +57,8 @@ pub(super) async fn run(settings: &Settings, table: &mut Table, directory: &Path
     let mut work = Vec::new();
     for number in 0..CLIENTS {
         let mut source = Source::new("order", number, CLIENTS)?;
-        let appends: Vec<_> = (0..share).map(|_| Ok(Append::new(source.events(BATCH)?))).collect::<anyhow::Result<_>>()?;
+        let appends: Vec<_> =
+            (0..share).map(|_| Ok(Append::new(source.events(BATCH)?))).collect::<anyhow::Result<_>>()?;
         work.push(appends);
     }
     measure_raw()?;

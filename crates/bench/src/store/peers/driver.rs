@@ -76,13 +76,14 @@ impl Driver {
             .with_context(|| format!("cannot start {}", program.display()))?;
         let input = child.stdin.take();
         let mut output = BufReader::new(child.stdout.take().context("the driver has no output")?);
-        Ok(match hear(&mut output).with_context(|| format!("the driver of {name} failed"))? {
-            Answer::Given(about) => Hello::Ready(Self { child, input, output, about }),
-            Answer::Refused { error } => {
-                child.wait()?;
-                Hello::Missing(error)
-            }
-        })
+        let why = match hear(&mut output) {
+            Ok(Answer::Given(about)) => return Ok(Hello::Ready(Self { child, input, output, about })),
+            Ok(Answer::Refused { error }) => error,
+            Err(error) => format!("its driver failed: {error:#}"),
+        };
+        drop(input);
+        child.wait()?;
+        Ok(Hello::Missing(why))
     }
 
     /// Appends for one slice.
@@ -96,7 +97,7 @@ impl Driver {
                 let latencies = latencies.into_iter().map(Duration::from_nanos).collect();
                 Ok(Outcome { rate: events as f64 / seconds, latencies })
             }
-            Answer::Refused { error } => anyhow::bail!("{} failed: {error}", self.about.name),
+            Answer::Refused { error } => anyhow::bail!("{error}"),
         }
     }
 
@@ -122,6 +123,10 @@ fn program(name: &str) -> PathBuf {
 
 fn hear<T: for<'a> Deserialize<'a>>(output: &mut BufReader<ChildStdout>) -> anyhow::Result<Answer<T>> {
     let mut line = String::new();
-    output.read_line(&mut line)?;
-    serde_json::from_str(&line).with_context(|| format!("the driver said `{}`", line.trim_end()))
+    // Some peers print things of their own.
+    while !line.starts_with('{') {
+        line.clear();
+        anyhow::ensure!(output.read_line(&mut line)? > 0, "it has ended");
+    }
+    serde_json::from_str(&line).with_context(|| format!("it said `{}`", line.trim_end()))
 }

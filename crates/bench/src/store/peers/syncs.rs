@@ -13,7 +13,11 @@ use tempfile::NamedTempFile;
 
 /// Attached to some processes until it is stopped.
 pub(super) enum Counter {
-    Counting { strace: Child, output: NamedTempFile, processes: Vec<u32> },
+    Counting {
+        strace: Child,
+        output: NamedTempFile,
+        processes: Vec<u32>,
+    },
     /// strace is not there, or may not attach.
     Unable,
 }
