@@ -9,7 +9,9 @@ use crate::{
 
 /// Everything that was measured, as Markdown.
 pub(crate) fn document(head: &[String], sections: &[Section]) -> String {
-    let mut text = String::new();
+    let command: Vec<String> = std::env::args().skip(1).collect();
+    let mut text =
+        format!("# Figures\n\nPrinted by `mainspring-bench {}`; not written by hand.\n\n", command.join(" "));
     for line in head {
         text.push_str(line);
         text.push_str("\n\n");
@@ -130,6 +132,7 @@ mod tests {
         let rows = [rows, vec![disturbed]].concat();
         let section = Section { title: "Appending", about: "durable".to_owned(), rows };
         let text = document(&["A machine.".to_owned()], &[section]);
+        let (_, text) = text.split_once("by hand.\n\n").unwrap();
         let expected = "A machine.\n\n## Appending\n\nDurable. Medians of 3 runs (least – greatest).\n\n\
                         | what | figure | beside | ratio | p50 / p99 / p99.9 µs | bar | met |\n\
                         | --- | ---: | ---: | ---: | ---: | --- | --- |\n\

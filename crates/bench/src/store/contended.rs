@@ -160,9 +160,7 @@ impl Decider {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        #[expect(clippy::cast_possible_truncation, reason = "any part of it is as random")]
-        let random = (self.random >> 16) as usize;
-        random % self.boundaries.len()
+        (self.random >> 16) as usize % self.boundaries.len()
     }
 
     /// Reads, decides and appends once; answers whether it was taken.
