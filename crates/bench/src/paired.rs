@@ -11,7 +11,7 @@ pub(crate) const SLICE: Duration = Duration::from_millis(200);
 const WARM_UP: usize = 3;
 
 /// A round is disturbed when others kept so much of one processor busy.
-const DISTURBED: f64 = 0.25;
+pub(crate) const DISTURBED: f64 = 0.25;
 
 /// Rounds of a row: each runs every side for a slice. Rounds that other processes disturbed are repeated, up to twice as
 /// many as were wanted; where too few were quiet, all count and the row says so.

@@ -16,7 +16,7 @@ use super::{Source, raw::RawLog};
 use crate::{
     Settings,
     machine::{self, Meter},
-    paired::{self, median},
+    paired::{self, DISTURBED, median},
     table::{Bar, Row, Table},
 };
 
@@ -72,7 +72,8 @@ pub(super) async fn run(settings: &Settings, table: &mut Table, directory: &Path
 
     let (events, limit) = (share * CLIENTS * BATCH, median(limits));
     let rate = events as f64 / seconds;
-    let row = Row::new(NAME, rate, "events/s").beside("raw", limit, rate / limit).latencies(&mut latencies);
+    let mut row = Row::new(NAME, rate, "events/s").beside("raw", limit, rate / limit).latencies(&mut latencies);
+    row.disturbed = foreign >= DISTURBED;
     let note = format!(
         "{} million events in {seconds:.1} s; the slowest tenth of a second had {} events/s; others used {foreign:.2} processors",
         events as f64 / 1e6,
