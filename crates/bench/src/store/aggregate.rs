@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{Source, fill, raw};
 use crate::{
     Settings, cache,
-    paired::Rounds,
+    paired::{Rounds, SLICE, median},
     table::{Bar, Row, Table},
 };
 
@@ -25,8 +25,8 @@ const EVENTS: u64 = 10_000;
 /// How many events of others lie between them.
 const OTHERS: usize = 990_000;
 
-/// How often it is loaded from memory.
-const LOADS: usize = 200;
+/// Rounds of loads from memory; each repeats them for a slice, because shorter ones cannot tell what others did meanwhile.
+const ROUNDS: usize = 8;
 
 /// How often it is loaded after the system has forgotten the files.
 const COLD_LOADS: usize = 8;
@@ -127,11 +127,15 @@ async fn prepare(store: &Store, others: usize) -> anyhow::Result<Vec<Vec<u8>>> {
 
 /// The raw limit is decoding and folding the payloads from memory.
 async fn measure(name: &str, repository: &Repository<Counter>, payloads: &[Vec<u8>], bar: Bar) -> anyhow::Result<Row> {
-    let mut rounds = Rounds::new(LOADS);
+    let mut rounds = Rounds::new(ROUNDS);
     while rounds.begin() {
-        let ours = load(repository).await?;
-        let raw = decode(payloads)?;
-        rounds.end(&[milliseconds(ours), milliseconds(raw)], [ours]);
+        let begun = Instant::now();
+        let (mut ours, mut raw) = (Vec::new(), Vec::new());
+        while begun.elapsed() < SLICE {
+            ours.push(load(repository).await?);
+            raw.push(milliseconds(decode(payloads)?));
+        }
+        rounds.end(&[median(ours.iter().copied().map(milliseconds).collect()), median(raw)], ours);
     }
     let mut row = Row::of_rounds(name, "ms", rounds);
     if payloads.is_empty() {
