@@ -1,46 +1,84 @@
-//! Paired slices: ours and the raw limit in turn, so that a machine that changes its speed changes both.
+//! Paired slices: ours and what it is compared with in turn, so that a machine that changes its speed changes both.
 
 use std::time::{Duration, Instant};
+
+use crate::machine::Meter;
 
 /// How long one side runs before the other has its turn.
 pub(crate) const SLICE: Duration = Duration::from_millis(200);
 
-/// What several slices came to.
-#[derive(Default)]
-pub(crate) struct Slices {
-    ours: Vec<f64>,
-    raw: Vec<f64>,
+/// Rounds that bring both sides into their stride.
+const WARM_UP: usize = 3;
+
+/// A round is disturbed when others kept so much of one processor busy.
+pub(crate) const DISTURBED: f64 = 0.25;
+
+/// Rounds of a row: each runs every side for a slice. Rounds that other processes disturbed are repeated, up to twice as
+/// many as were wanted; where too few were quiet, all count and the row says so.
+pub(crate) struct Rounds {
+    wanted: usize,
+    tried: usize,
+    meter: Meter,
+    /// The sides' figures of each round, and how many processors others used.
+    rounds: Vec<(Vec<f64>, f64)>,
     latencies: Vec<Duration>,
 }
 
-impl Slices {
-    /// Notes one pair of rates, a second.
-    pub(crate) fn pair(&mut self, ours: f64, raw: f64) {
-        self.ours.push(ours);
-        self.raw.push(raw);
+impl Rounds {
+    pub(crate) fn new(wanted: usize) -> Self {
+        Self { wanted, tried: 0, meter: Meter::start(), rounds: Vec::new(), latencies: Vec::new() }
     }
 
-    /// Notes how long single operations of ours took.
-    pub(crate) fn latencies(&mut self, latencies: impl IntoIterator<Item = Duration>) {
-        self.latencies.extend(latencies);
+    /// Begins a round, unless there were enough.
+    pub(crate) fn begin(&mut self) -> bool {
+        self.meter = Meter::start();
+        let enough = self.quiet().count() >= self.wanted || self.rounds.len() >= 2 * self.wanted;
+        self.tried += 1;
+        !enough
     }
 
-    pub(crate) fn ours(&self) -> f64 {
-        median(self.ours.clone())
+    /// Notes what the sides came to in the round that has begun, ours first, and how long single operations of ours took.
+    pub(crate) fn end(&mut self, figures: &[f64], latencies: impl IntoIterator<Item = Duration>) {
+        if self.tried > WARM_UP {
+            self.rounds.push((figures.to_vec(), self.meter.foreign()));
+            self.latencies.extend(latencies);
+        }
     }
 
-    pub(crate) fn raw(&self) -> f64 {
-        median(self.raw.clone())
+    /// The median figure of a side; 0 is ours.
+    pub(crate) fn figure(&self, side: usize) -> f64 {
+        median(self.counting().map(|figures| figures[side]).collect())
     }
 
-    /// The median of the ratios of the pairs.
-    pub(crate) fn ratio(&self) -> f64 {
-        median(self.ours.iter().zip(&self.raw).map(|(ours, raw)| ours / raw).collect())
+    /// The median of ours divided by a side, round by round.
+    pub(crate) fn ratio(&self, side: usize) -> f64 {
+        median(self.counting().map(|figures| figures[0] / figures[side]).collect())
     }
 
-    /// The latency that this part of the operations did not exceed, in microseconds.
-    pub(crate) fn percentile(&mut self, part: f64) -> Option<f64> {
-        percentile(&mut self.latencies, part)
+    /// How long single operations of ours took: all that were noted, disturbed or not.
+    pub(crate) fn latencies(&mut self) -> &mut [Duration] {
+        &mut self.latencies
+    }
+
+    /// How many rounds others disturbed, and of how many, if there were too few quiet ones.
+    pub(crate) fn disturbed(&self) -> Option<(usize, usize)> {
+        let quiet = self.quiet().count();
+        (!self.is_quiet()).then(|| (self.rounds.len() - quiet, self.rounds.len()))
+    }
+
+    fn quiet(&self) -> impl Iterator<Item = &Vec<f64>> {
+        self.rounds.iter().filter(|(_, foreign)| *foreign < DISTURBED).map(|(figures, _)| figures)
+    }
+
+    fn is_quiet(&self) -> bool {
+        2 * self.quiet().count() >= self.wanted
+    }
+
+    /// The quiet rounds, or all where too few were quiet.
+    fn counting(&self) -> impl Iterator<Item = &Vec<f64>> {
+        let quiet = self.is_quiet();
+        let counts = move |(_, foreign): &&(Vec<f64>, f64)| !quiet || *foreign < DISTURBED;
+        self.rounds.iter().filter(counts).map(|(figures, _)| figures)
     }
 }
 

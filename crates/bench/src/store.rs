@@ -1,81 +1,79 @@
-//! The embedded event store: durable append at several shapes, sequential read, loading an aggregate.
+//! The embedded event store: durable append, with conditions too, reading, loading an aggregate, opening after a crash,
+//! memory and size.
 
 mod aggregate;
 mod append;
+mod clients;
+mod conditional;
+mod contended;
+mod large;
+mod peers;
 mod raw;
 mod read;
+mod select;
+mod source;
+mod sustained;
 
 use std::fs;
 
+use futures_util::StreamExt;
 use mainspring::{
     Store,
     disk::DiskStore,
-    event::{EventTypeName, NameError, NewEvent, StreamName, Tag},
+    store::{Append, Read},
 };
 
-use crate::{Settings, table::Table};
+pub(crate) use self::source::Source;
+use self::source::{PAYLOAD, STREAMS};
+use crate::{Settings, machine, paired::SLICE, table::Table};
 
-/// How many streams the events of the append and read rows are spread over.
-const STREAMS: usize = 10_000;
-
-/// Length of a payload in bytes.
-const PAYLOAD: usize = 256;
-
-pub(crate) async fn run(settings: &Settings) -> anyhow::Result<()> {
+pub(crate) async fn run(settings: &Settings, table: &mut Table) -> anyhow::Result<()> {
     fs::create_dir_all(&settings.directory)?;
     let directory = tempfile::Builder::new().prefix("store-").tempdir_in(&settings.directory)?;
-    let title = format!(
-        "Embedded event store in {}: payloads of {PAYLOAD} bytes, {STREAMS} streams, two tags an event,\n\
-         every append synced before it is answered, ids checked; the raw limit is pwrite + fdatasync of as many bytes, in\n\
-         alternating slices of {} ms",
-        settings.directory.display(),
-        crate::paired::SLICE.as_millis(),
-    );
-    let table = Table::begin(settings.json, &title);
-    append::run(settings, &table, directory.path()).await?;
-    read::run(settings, &table, directory.path()).await?;
-    aggregate::run(settings, &table, directory.path()).await
+    table.head(format!("Machine: {}.", machine::describe(directory.path())));
+    table.head(format!(
+        "Payloads of {PAYLOAD} bytes, {STREAMS} streams, two tags an event, ids checked. Every append is synced before it \
+         is answered. What is compared ran in alternating slices of {} ms.",
+        SLICE.as_millis()
+    ));
+    if settings.quick {
+        table.head("This was a quick run with a twentieth of the events: its figures mean little.".to_owned());
+    }
+    let directory = directory.path();
+    if settings.peers {
+        return peers::run(settings, table, directory).await;
+    }
+    append::run(settings, table, directory).await?;
+    sustained::run(settings, table, directory).await?;
+    conditional::run(settings, table, directory).await?;
+    contended::run(settings, table, directory).await?;
+    read::run(settings, table, directory).await?;
+    select::run(settings, table, directory).await?;
+    aggregate::run(settings, table, directory).await?;
+    large::run(settings, table, directory)
+}
+
+/// Appends `count` events in batches of 1000.
+pub(crate) async fn fill(store: &Store, source: &mut Source, count: usize) -> anyhow::Result<()> {
+    for start in (0..count).step_by(1000) {
+        store.append(Append::new(source.events(1000.min(count - start))?)).await?;
+    }
+    Ok(())
+}
+
+/// Reads to the end; answers how many events there were.
+pub(crate) async fn read_through(store: &Store, read: Read) -> anyhow::Result<usize> {
+    let mut batches = store.read(read);
+    let mut events = 0;
+    while let Some(batch) = batches.next().await {
+        for event in batch?.iter() {
+            std::hint::black_box(event.payload.len());
+            events += 1;
+        }
+    }
+    Ok(events)
 }
 
 fn open(directory: &std::path::Path, name: &str) -> anyhow::Result<Store> {
     Ok(Store::new(DiskStore::open(directory.join(name))?))
-}
-
-/// Makes events that look like those of a service.
-struct Source {
-    streams: Vec<StreamName>,
-    event_type: EventTypeName,
-    region: Tag,
-    payload: Vec<u8>,
-    next: usize,
-}
-
-impl Source {
-    /// Events of the streams `CATEGORY-0` and on.
-    fn new(category: &str, first: usize) -> Result<Self, NameError> {
-        let streams = (0..STREAMS).map(|key| StreamName::of(category, key)).collect::<Result<_, _>>()?;
-        let mut payload = br#"{"note":""#.to_vec();
-        payload.resize(PAYLOAD - 2, b'x');
-        payload.extend_from_slice(br#""}"#);
-        Ok(Self {
-            streams,
-            event_type: "OrderPlaced".parse()?,
-            region: Tag::new("region", "north")?,
-            payload,
-            next: first,
-        })
-    }
-
-    fn event(&mut self) -> Result<NewEvent, NameError> {
-        // Far apart and never twice in a batch.
-        self.next = (self.next + 7919) % STREAMS;
-        let stream = self.streams[self.next].clone();
-        let mut event = NewEvent::json(stream, self.event_type.clone(), self.payload.clone());
-        event.tags = vec![Tag::new("customer", self.next)?, self.region.clone()];
-        Ok(event)
-    }
-
-    fn events(&mut self, count: usize) -> Result<Vec<NewEvent>, NameError> {
-        (0..count).map(|_| self.event()).collect()
-    }
 }

@@ -12,10 +12,10 @@ use mainspring::{
     store::{Query, Read},
 };
 
-use super::{Source, append::fill};
+use super::{Source, fill};
 use crate::{
     Settings,
-    paired::Slices,
+    paired::Rounds,
     table::{Bar, Row, Table},
 };
 
@@ -25,7 +25,7 @@ const EVENTS: usize = 1_000_000;
 /// How often they are read.
 const ROUNDS: usize = 5;
 
-pub(super) async fn run(settings: &Settings, table: &Table, directory: &Path) -> anyhow::Result<()> {
+pub(super) async fn run(settings: &Settings, table: &mut Table, directory: &Path) -> anyhow::Result<()> {
     let rows = [
         ("read everything, borrowed", false, Bar::AtLeast(15e6)),
         ("read everything, owned", true, Bar::AtLeast(10e6)),
@@ -33,39 +33,33 @@ pub(super) async fn run(settings: &Settings, table: &Table, directory: &Path) ->
     if !rows.iter().any(|(name, ..)| settings.wants(name)) {
         return Ok(());
     }
+    let events = settings.scaled(EVENTS);
+    table.section(
+        "Sequential read",
+        "one task, from the page cache, every checksum verified; the raw limit reads the log from the page cache and \
+         checksums each byte once",
+    );
     let store = super::open(directory, "read")?;
-    fill(&store, &mut Source::new("order", 0)?, EVENTS).await?;
+    fill(&store, &mut Source::new("order", 0, 1)?, events).await?;
     for (name, owned, bar) in rows.into_iter().filter(|(name, ..)| settings.wants(name)) {
-        let mut slices = Slices::default();
-        for round in 0..=ROUNDS {
+        // The first rounds bring everything into memory.
+        let mut rounds = Rounds::new(ROUNDS);
+        while rounds.begin() {
             let begun = Instant::now();
-            let bytes = read_all(&store, owned).await?;
-            let ours = EVENTS as f64 / begun.elapsed().as_secs_f64();
+            let bytes = read_all(&store, owned, events).await?;
+            let ours = events as f64 / begun.elapsed().as_secs_f64();
             std::hint::black_box(bytes);
-            let raw = EVENTS as f64 / checksum_files(&directory.join("read"))?.as_secs_f64();
-            // The first round brings everything into memory.
-            if round > 0 {
-                slices.pair(ours, raw);
-            }
+            let raw = events as f64 / checksum_files(&directory.join("read"))?.as_secs_f64();
+            rounds.end(&[ours, raw], []);
         }
-        let (ours, ratio) = (slices.ours(), Some(slices.ratio()));
-        table.print(&Row {
-            name: name.to_owned(),
-            ours,
-            raw: Some(slices.raw()),
-            ratio,
-            unit: "events/s",
-            p50_us: None,
-            p99_us: None,
-            bar: bar.describe(),
-            met: bar.is_met(ours, ratio),
-        })?;
+        table.print(Row::of_rounds(name, "events/s", rounds).bar(bar))?;
     }
-    Ok(())
+    drop(store);
+    Ok(fs::remove_dir_all(directory.join("read"))?)
 }
 
 /// Reads all events; answers how many bytes their payloads have.
-async fn read_all(store: &Store, owned: bool) -> anyhow::Result<usize> {
+async fn read_all(store: &Store, owned: bool, expected: usize) -> anyhow::Result<usize> {
     let mut batches = store.read(Read::new(Query::All));
     let (mut events, mut bytes) = (0, 0);
     while let Some(batch) = batches.next().await {
@@ -80,19 +74,16 @@ async fn read_all(store: &Store, owned: bool) -> anyhow::Result<usize> {
             };
         }
     }
-    anyhow::ensure!(events == EVENTS, "{events} events were read instead of {EVENTS}");
+    anyhow::ensure!(events == expected, "{events} events were read instead of {expected}");
     Ok(bytes)
 }
 
 /// The raw limit: the files of the log from memory, each byte checksummed once.
 fn checksum_files(directory: &Path) -> anyhow::Result<Duration> {
     let begun = Instant::now();
-    for entry in fs::read_dir(directory)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            let bytes = fs::read(path)?;
-            std::hint::black_box(crc32c::crc32c(&bytes));
-        }
+    for path in super::raw::log_files(directory)? {
+        let bytes = fs::read(path)?;
+        std::hint::black_box(crc32c::crc32c(&bytes));
     }
     Ok(begun.elapsed())
 }
