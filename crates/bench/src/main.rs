@@ -1,7 +1,9 @@
-//! Measures Mainspring beside the raw limit of the same machine, in the same run and on the same directory.
+//! Measures Mainspring beside the raw limit of the same machine or beside another build of itself, in the same run and on
+//! the same directory.
 //!
 //! Absolute figures depend on the machine and on what else it does; ratios of one run are what counts.
 
+mod demo;
 mod paired;
 mod store;
 mod table;
@@ -21,6 +23,8 @@ struct Cli {
 enum Bench {
     /// The embedded event store: append, read, load an aggregate.
     Store(Settings),
+    /// The demo of this binary beside that of another one.
+    Demo(demo::Settings),
 }
 
 /// What every benchmark can be told.
@@ -48,8 +52,8 @@ impl Settings {
 
 fn main() -> anyhow::Result<()> {
     let Cli { bench } = Cli::parse();
-    let runtime = tokio::runtime::Runtime::new()?;
     match bench {
-        Bench::Store(settings) => runtime.block_on(store::run(&settings)),
+        Bench::Store(settings) => tokio::runtime::Runtime::new()?.block_on(store::run(&settings)),
+        Bench::Demo(settings) => demo::run(&settings),
     }
 }
