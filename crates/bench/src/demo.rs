@@ -128,8 +128,9 @@ fn demo(binary: &Path, settings: &Settings) -> anyhow::Result<Report> {
 fn print(settings: &Settings, ours: &Path, pairs: &[(Report, Report)]) -> anyhow::Result<()> {
     if !settings.json {
         println!(
-            "The demo of {} (ours) beside {} (against) in {}: medians of {} runs of each, in turn; better is the median\n\
-             of how many times better ours is than its neighbour, with the least and the most\n",
+            "The demo of {} (ours) beside {} (against) in {}\n\
+             Medians of {} runs of each, in turn; better is the median of how many times better ours is than its neighbour,\n\
+             with the least and the most of them.\n",
             ours.display(),
             settings.against.display(),
             settings.directory.display(),

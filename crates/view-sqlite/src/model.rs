@@ -118,10 +118,7 @@ fn writer(path: &Path) -> SqlitePool {
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT)
-        .pragma("cache_size", "-16000")
-        // Moving the log into the file takes two syncs and writes a page once however often it changed. The log grows to
-        // 16 MB then, and not to 4 MB.
-        .pragma("wal_autocheckpoint", "4000");
+        .pragma("cache_size", "-16000");
     let pool = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
     pool.test_before_acquire(false).connect_lazy_with(options)
 }
