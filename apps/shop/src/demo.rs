@@ -19,8 +19,10 @@
 mod agenda;
 mod books;
 mod commands;
+mod effort;
 mod footprint;
 mod history;
+mod metered;
 mod progress;
 mod read_models;
 mod reconcile;
@@ -33,16 +35,20 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use mainspring::Repository;
+use tokio::task::JoinSet;
 
 use crate::data::{Input, Purchase};
 use agenda::Agenda;
 use books::Books;
 use footprint::footprint;
 use history::History;
+use metered::Appending;
 use progress::Stopwatch;
 use reconcile::Reconciliation;
 use shop::Shop;
 
+pub use effort::{CommandEffort, Effort, LagEffort, Processors, ProjectionEffort};
 pub use progress::{Phase, PhaseTime, Progress};
 pub use reconcile::{Compared, Difference, Totals};
 pub use report::{Latency, Report, Size};
@@ -56,7 +62,14 @@ pub struct Options {
     pub orders: Option<u64>,
     /// The input; the bundled purchases when `None`.
     pub input: Option<PathBuf>,
+    /// How long events gather for the read models while they keep coming
+    /// ([`linger`](mainspring::projection::Options::linger)); 50 ms when `None`, because nobody asks them before the end.
+    pub linger: Option<Duration>,
 }
+
+/// How long events gather for the read models unless said otherwise. Nobody asks them before the end, so they may be
+/// behind for longer than is usual, and cost less than half.
+const LINGER: Duration = Duration::from_millis(50);
 
 /// Places, has paid and ships what is not yet, and reconciles.
 ///
@@ -75,7 +88,7 @@ pub async fn run(options: &Options, progress: &impl Progress) -> Result<Report> 
         None => Input::bundled(),
     };
     watch.phase(Phase::Open, 0);
-    let (shop, app) = Shop::open(&options.data).await?;
+    let (shop, app) = Shop::open(&options.data, options.linger.unwrap_or(LINGER)).await?;
     let done = app.run_until(serve(options, &input, &shop, &mut watch)).await??;
     watch.phase(Phase::Close, 0);
     shop.close()?;
@@ -97,28 +110,43 @@ async fn serve(
     let agenda = Agenda::of(&scope, &before)?;
 
     watch.phase(Phase::Commands, agenda.count());
-    let latencies = commands::carry_out(shop.orders(), agenda, watch).await?;
+    let appending = Appending::default();
+    let orders = Repository::new(&appending.watch(shop.store()));
+    let latencies = commands::carry_out(orders, agenda, watch).await?;
 
     let head = shop.store().info().await?.head;
     watch.phase(Phase::CatchUp, head.0);
     shop.caught_up(head, watch).await?;
 
-    watch.phase(Phase::Replay, 0);
-    let after = History::read(shop.store()).await?;
-    let stored = after.events;
-    let replay = after.books()?;
-    watch.phase(Phase::ReadModels, 0);
-    let read_models = read_models::books(shop).await?;
+    watch.phase(Phase::Figures, 0);
+    let (stored, replay, read_models) = figures(shop).await?;
     watch.phase(Phase::Compare, 0);
     let reconciliation = Reconciliation::of(&Books::of_purchases(&scope)?, &replay, &read_models)?;
     let log_bytes = shop.log_bytes()?;
-    Ok(Done { reconciliation, latencies, found: before.events, stored, log_bytes, log_events: head.0 })
+    let effort = Effort::of(shop, &appending, &latencies);
+    Ok(Done { reconciliation, latencies, effort, found: before.events, stored, log_bytes, log_events: head.0 })
+}
+
+/// The number of events, and the figures as a replay of them and as the read models have them.
+async fn figures(shop: &Shop) -> Result<(u64, Books, Books)> {
+    let store = shop.store().clone();
+    // On another thread; dropping the set ends it should the read models fail.
+    let mut replaying = JoinSet::new();
+    replaying.spawn(async move {
+        let history = History::read(&store).await?;
+        anyhow::Ok((history.events, history.books()?))
+    });
+    let read_models = read_models::books(shop).await?;
+    let replayed = replaying.join_next().await.context("the replay was spawned")?;
+    let (stored, replay) = replayed??;
+    Ok((stored, replay, read_models))
 }
 
 /// What one run came to.
 struct Done {
     reconciliation: Reconciliation,
     latencies: Vec<Duration>,
+    effort: Effort,
     /// Events of orders in the store before it began …
     found: u64,
     /// … and now.

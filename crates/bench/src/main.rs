@@ -1,9 +1,11 @@
-//! Measures Mainspring beside the raw limit of the same machine, in the same run and on the same directory.
+//! Measures Mainspring beside the raw limit of the same machine or beside another build of itself, in the same run and on
+//! the same directory.
 //!
 //! Absolute figures depend on the machine and on what else it does; ratios of one run are what counts.
 
 mod cache;
 mod child;
+mod demo;
 mod machine;
 mod markdown;
 mod paired;
@@ -29,6 +31,8 @@ enum Bench {
     /// A part of a benchmark that needs a process of its own.
     #[command(hide = true)]
     Child(child::Job),
+    /// The demo of this binary beside that of another one.
+    Demo(demo::Settings),
 }
 
 /// What every benchmark can be told.
@@ -92,5 +96,6 @@ fn main() -> anyhow::Result<()> {
             Ok(())
         }
         Bench::Child(job) => runtime.block_on(child::run(job)),
+        Bench::Demo(settings) => demo::run(&settings),
     }
 }

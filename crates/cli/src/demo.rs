@@ -1,6 +1,9 @@
 //! The demo: the shop of `apps/shop` in the directory of the command, with its progress on the terminal.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use mainspring_shop::demo;
 
@@ -19,10 +22,16 @@ pub(crate) struct Args {
     /// Purchases from this file instead of the bundled ones: on each line customer, date (19970101), CDs, dollars.
     #[arg(long, value_name = "FILE")]
     input: Option<PathBuf>,
+    /// Let events gather for the read models so long while they keep coming: the longer, the less work and the more lag.
+    /// 0 writes each group of events by itself. [default: 50]
+    #[arg(long, value_name = "MILLISECONDS")]
+    linger: Option<u64>,
 }
 
 pub(crate) async fn run(directory: &Path, args: Args, output: &mut Output) -> anyhow::Result<Exit> {
-    let options = demo::Options { data: directory.to_owned(), orders: args.orders, input: args.input };
+    let Args { orders, input, linger } = args;
+    let linger = linger.map(Duration::from_millis);
+    let options = demo::Options { data: directory.to_owned(), orders, input, linger };
     let bar = Bar::on_terminal();
     let report = demo::run(&options, &bar).await;
     bar.clear();

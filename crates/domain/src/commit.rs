@@ -110,7 +110,7 @@ impl Commit {
         let stream = stream_of::<D>(id)?;
         loop {
             let (before, decisions) = self.so_far().map_err(CommandError::Invalid)?;
-            let mut loaded = history::load::<D>(&self.store, &stream).await?;
+            let mut loaded = history::load::<D>(&self.store, &stream, None).await?;
             for event in before.events.iter().filter(|event| event.stream == stream) {
                 loaded.state.evolve(&preview(event, history::decode::<D::Event>)?);
             }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use mainspring_event::{Event, EventRef, Position, StreamName, Version};
+use mainspring_event::{Event, EventId, EventRef, Position, StreamName, Version};
 use mainspring_store::{Query, Read, ReadFrom, Store};
 
 use crate::{Decider, LoadError};
@@ -24,6 +24,8 @@ pub(crate) struct Loaded<D> {
     pub(crate) through: Position,
     /// When the store took the oldest event that was replayed.
     pub(crate) oldest: Option<Timestamp>,
+    /// Whether all events of the stream were replayed and the one that was sought is not among them.
+    pub(crate) lacks_sought: bool,
 }
 
 /// Shows every event of `stream` from version `from` on, at most `limit`, until `visit` breaks.
@@ -55,27 +57,34 @@ pub(crate) async fn replay(
     Ok(replayed)
 }
 
-/// Goes on from `state`, which is at version `after`, with every later event.
+/// Goes on from `state`, which is at version `after`, with every later event; looks out for the one that is `sought`.
 pub(crate) async fn load_from<D: Decider>(
     store: &Store,
     stream: &StreamName,
     mut state: D,
     after: Version,
+    sought: Option<EventId>,
 ) -> Result<Loaded<D>, LoadError> {
     let mut oldest = None;
     let from = Version(after.0 + 1);
+    let mut lacks_sought = after == Version::NONE && sought.is_some();
     let replayed = replay(store, stream, from, None, |event| {
         oldest.get_or_insert(event.recorded);
+        lacks_sought &= sought != Some(event.id);
         state.evolve(&decode(event)?);
         Ok(ControlFlow::Continue(()))
     });
     let Replayed { version, through } = replayed.await?;
-    Ok(Loaded { state, version, through, oldest })
+    Ok(Loaded { state, version, through, oldest, lacks_sought })
 }
 
-/// Loads from the first version.
-pub(crate) async fn load<D: Decider>(store: &Store, stream: &StreamName) -> Result<Loaded<D>, LoadError> {
-    load_from(store, stream, D::default(), Version::NONE).await
+/// Loads from the first version; looks out for the event that is `sought`.
+pub(crate) async fn load<D: Decider>(
+    store: &Store,
+    stream: &StreamName,
+    sought: Option<EventId>,
+) -> Result<Loaded<D>, LoadError> {
+    load_from(store, stream, D::default(), Version::NONE, sought).await
 }
 
 /// Decodes an event where it lies.

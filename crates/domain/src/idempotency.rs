@@ -15,18 +15,26 @@ const CHUNK: usize = 16;
 pub(crate) struct Key {
     scope: String,
     key: String,
+    /// The id of the first event, which nearly every command asks for more than once.
+    first: EventId,
 }
 
 impl Key {
     /// `scope` is the name of a stream, or of a category where the stream is not known before the decision. The two
     /// cannot be the same: the name of an aggregate's stream has a `-`, that of a category has none.
     pub(crate) fn new(scope: &str, key: String) -> Self {
-        Self { scope: scope.to_owned(), key }
+        let first = derived(scope, &key, 0);
+        Self { scope: scope.to_owned(), key, first }
+    }
+
+    /// The id of the first event that the command decides on.
+    pub(crate) fn first(&self) -> EventId {
+        self.first
     }
 
     /// The id of the event that the command decides on in this place, counted from 0.
     pub(crate) fn id(&self, ordinal: usize) -> EventId {
-        EventId::derived(&[&self.scope, &self.key, &ordinal.to_string()])
+        if ordinal == 0 { self.first } else { derived(&self.scope, &self.key, ordinal) }
     }
 
     /// What an earlier command with this key came to, if it has stored events.
@@ -47,6 +55,10 @@ impl Key {
             wanted = wanted.end..wanted.end + CHUNK;
         }
     }
+}
+
+fn derived(scope: &str, key: &str, ordinal: usize) -> EventId {
+    EventId::derived(&[scope, key, &ordinal.to_string()])
 }
 
 async fn find(store: &Store, ids: &[EventId]) -> Result<HashMap<EventId, (Position, Version)>, LoadError> {

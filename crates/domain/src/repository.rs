@@ -5,7 +5,7 @@ mod handle;
 use std::{fmt, ops::ControlFlow};
 
 use jiff::Timestamp;
-use mainspring_event::{StreamName, Version, is_category};
+use mainspring_event::{EventId, StreamName, Version, is_category};
 use mainspring_store::Store;
 
 use crate::{
@@ -113,7 +113,7 @@ impl<D: Decider> Repository<D> {
     /// # Errors
     /// [`LoadError`]; never a state that lacks events.
     pub async fn load(&self, id: &D::Id) -> Result<D, LoadError> {
-        Ok(self.load_stream(&stream_of::<D>(id)?).await?.0.state)
+        Ok(self.load_stream(&stream_of::<D>(id)?, None).await?.0.state)
     }
 
     /// The state of the aggregate `id` at an earlier moment. Always replays the events and uses no snapshot.
@@ -148,10 +148,14 @@ impl<D: Decider> Repository<D> {
         }
     }
 
-    async fn load_stream(&self, stream: &StreamName) -> Result<(Loaded<D>, Option<Basis>), LoadError> {
+    async fn load_stream(
+        &self,
+        stream: &StreamName,
+        sought: Option<EventId>,
+    ) -> Result<(Loaded<D>, Option<Basis>), LoadError> {
         match &self.snapshots {
-            Some(snapshots) => snapshots.load(&self.store, stream).await,
-            None => Ok((history::load(&self.store, stream).await?, None)),
+            Some(snapshots) => snapshots.load(&self.store, stream, sought).await,
+            None => Ok((history::load(&self.store, stream, sought).await?, None)),
         }
     }
 }

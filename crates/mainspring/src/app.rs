@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use mainspring_projection::{Projected, Projection, ProjectionError, prepare};
+use mainspring_projection::{self as projection, Projected, Projection, ProjectionError, prepare_with};
 use mainspring_store::{BoxError, Store};
 use tokio::{
     sync::watch,
@@ -107,7 +107,20 @@ impl App {
         projection: P,
         view: P::View,
     ) -> Result<Projected<P>, ProjectionError> {
-        let (projected, runner) = prepare(projection, view, self.store.clone()).await?;
+        self.project_with(projection, view, projection::Options::default()).await
+    }
+
+    /// The same with other options.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] as for [`project`](Self::project).
+    pub async fn project_with<P: Projection>(
+        &mut self,
+        projection: P,
+        view: P::View,
+        options: projection::Options,
+    ) -> Result<Projected<P>, ProjectionError> {
+        let (projected, runner) = prepare_with(projection, view, self.store.clone(), options).await?;
         self.task(P::NAME, |stop| runner.run(stop.requested()));
         Ok(projected)
     }

@@ -5,8 +5,8 @@
 //!   between, each event has its effect once.
 //! - **Never skipped.** An event that fails is reported by position, type and stream, and tried again by the schedule; one
 //!   that cannot be decoded stops the projection with an error.
-//! - **Fast to catch up, prompt when live.** Many batches share one transaction until the head is reached; from then on
-//!   each batch commits at once.
+//! - **Fast to catch up, prompt when live.** Many batches share one transaction until the head is reached. From then on
+//!   what comes is committed at once, or where events keep coming every few milliseconds ([`Options::linger`]).
 //! - **Read your writes.** [`Projected::read_after`] waits for a position, even where nothing there matches.
 //! - **Rebuilt beside the old.** A new version, or a rebuild of the same one, fills tables of its own; readers switch when
 //!   it has caught up.
@@ -18,14 +18,17 @@
 //! `mainspring-view-sqlite` holds the view for SQLite and a complete example.
 
 mod error;
+mod metrics;
 mod options;
 mod projected;
 mod projection;
 mod runner;
 mod status;
 mod view;
+mod waiting;
 
 pub use error::{EventPlace, ProjectionError};
+pub use metrics::{Lag, Metrics};
 pub use options::Options;
 pub use projected::{Projected, RebuildError, WaitError};
 pub use projection::{Projection, Writer};

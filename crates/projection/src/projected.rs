@@ -6,7 +6,7 @@ use mainspring_event::Position;
 use mainspring_store::{BoxError, ReadError, Store};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::{Generation, Phase, Projection, Status, View};
+use crate::{Generation, Metrics, Phase, Projection, Status, View, metrics::Meter, waiting::Waiting};
 
 /// A read model and how far it is. Cheap to clone; it outlives its runner and can then still be read.
 pub struct Projected<P: Projection> {
@@ -14,6 +14,8 @@ pub struct Projected<P: Projection> {
     reading: watch::Receiver<Reading<<P::View as View>::Reader>>,
     status: watch::Receiver<Status>,
     rebuild: mpsc::Sender<RebuildRequest>,
+    meter: Meter,
+    waiting: Waiting,
 }
 
 /// What readers see, published as one value so that reader and position always belong together.
@@ -77,8 +79,10 @@ impl<P: Projection> Projected<P> {
         reading: watch::Receiver<Reading<<P::View as View>::Reader>>,
         status: watch::Receiver<Status>,
         rebuild: mpsc::Sender<RebuildRequest>,
+        meter: Meter,
+        waiting: Waiting,
     ) -> Self {
-        Self { store, reading, status, rebuild }
+        Self { store, reading, status, rebuild, meter, waiting }
     }
 
     /// Whatever is there now. Ask again for each query: after a rebuild, readers are given another generation.
@@ -89,7 +93,8 @@ impl<P: Projection> Projected<P> {
         self.reading.borrow().reader.clone()
     }
 
-    /// The read model with at least everything up to `position` (read your writes).
+    /// The read model with at least everything up to `position` (read your writes). While somebody waits here, nothing
+    /// [lingers](crate::Options::linger).
     ///
     /// # Errors
     /// [`WaitError`] when it does not get there within this time, or has stopped before it.
@@ -102,6 +107,7 @@ impl<P: Projection> Projected<P> {
         within: Duration,
     ) -> Result<<P::View as View>::Reader, WaitError> {
         let mut reading = self.reading.clone();
+        let _waits = (reading.borrow().at < position).then(|| self.waiting.begin());
         let reached = tokio::time::timeout(within, reading.wait_for(|reading| reading.at >= position)).await;
         match reached {
             Ok(Ok(reading)) => Ok(reading.reader.clone()),
@@ -135,6 +141,11 @@ impl<P: Projection> Projected<P> {
     /// Follows the status as it changes. The channel closes when the projection stops.
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.status.clone()
+    }
+
+    /// What it has done since it was prepared, and what that took.
+    pub fn metrics(&self) -> Metrics {
+        self.meter.read()
     }
 
     /// By how many positions the read model is behind the store's head at this moment.
@@ -172,6 +183,8 @@ impl<P: Projection> Clone for Projected<P> {
             reading: self.reading.clone(),
             status: self.status.clone(),
             rebuild: self.rebuild.clone(),
+            meter: self.meter.clone(),
+            waiting: self.waiting.clone(),
         }
     }
 }

@@ -4,6 +4,7 @@ mod engine;
 mod follower;
 mod publisher;
 mod setback;
+mod work;
 
 use std::{
     fmt,
@@ -57,7 +58,8 @@ pub async fn prepare_with<P: Projection>(
     let info = engine.info().await?;
     engine.look(&opened, &info).await?;
     let (request, rebuild) = mpsc::channel(1);
-    Ok((Projected::new(store, reading, status, request), Runner { engine, opened, rebuild }))
+    let (meter, waiting) = (engine.meter.clone(), engine.waiting.clone());
+    Ok((Projected::new(store, reading, status, request, meter, waiting), Runner { engine, opened, rebuild }))
 }
 
 impl<P: Projection> Runner<P> {

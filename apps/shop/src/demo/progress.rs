@@ -34,10 +34,8 @@ pub enum Phase {
     Commands,
     /// Waits for the read models.
     CatchUp,
-    /// Replays the events.
-    Replay,
-    /// Asks the read models.
-    ReadModels,
+    /// Replays the events, and meanwhile asks the read models.
+    Figures,
     /// Compares.
     Compare,
     /// Closes the store.
@@ -62,8 +60,7 @@ impl Phase {
             Self::Resume => "find out what is there",
             Self::Commands => "place, pay and ship",
             Self::CatchUp => "let the read models catch up",
-            Self::Replay => "replay the events",
-            Self::ReadModels => "ask the read models",
+            Self::Figures => "replay, ask the read models",
             Self::Compare => "compare",
             Self::Close => "measure and close",
         }

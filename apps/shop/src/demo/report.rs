@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
-use super::{Difference, Done, Options, Phase, PhaseTime, Totals, footprint::Footprint};
+use super::{Difference, Done, Effort, Options, Phase, PhaseTime, Totals, footprint::Footprint};
 use crate::data::{Input, Refused};
 
 /// What a run came to. Money is in cents, times are in seconds or milliseconds as their names say.
@@ -47,6 +47,8 @@ pub struct Report {
     pub size: Size,
     /// How long each part of the run took, in order.
     pub phases: Vec<PhaseTime>,
+    /// Where the time went.
+    pub effort: Effort,
     /// The lines of the input that are not purchases.
     pub refused: Vec<Refused>,
     /// Whether an earlier run had not come to its end, or not been asked for as much.
@@ -94,7 +96,7 @@ impl Report {
         phases: Vec<PhaseTime>,
         elapsed: Duration,
     ) -> Self {
-        let Done { reconciliation, latencies, found, stored, log_bytes, log_events } = done;
+        let Done { reconciliation, latencies, effort, found, stored, log_bytes, log_events } = done;
         let totals = reconciliation.totals;
         let (commands, events_appended) = (latencies.len() as u64, stored - found);
         let busy: f64 = phases.iter().filter(|time| time.phase == Phase::Commands).map(|time| time.seconds).sum();
@@ -119,6 +121,7 @@ impl Report {
                 log_bytes_per_event: ratio(log_bytes as f64, log_events as f64),
             },
             phases,
+            effort,
             refused: input.refused,
             resumed: found > 0 && commands > 0,
             already_complete: found > 0 && commands == 0,
@@ -140,7 +143,7 @@ impl Latency {
     }
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1_000.0
 }
 

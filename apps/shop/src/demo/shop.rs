@@ -4,13 +4,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use mainspring::{
-    App, Projected, Repository, Store, disk::DiskStore, event::Position, sqlite::Views, store::EventStore,
+    App, Projected, Store, disk::DiskStore, event::Position, projection::Options, sqlite::Views, store::EventStore,
 };
 use sqlx::SqlitePool;
 
 use super::progress::{Progress, Stopwatch};
 use crate::{
-    Order,
     projections::VIEWS,
     views::{DailyRevenue, OrderSummary, OrdersByCustomer},
 };
@@ -28,7 +27,7 @@ pub(super) struct Shop {
 
 impl Shop {
     /// Opens the shop in `data`, and the application that keeps its read models up to date.
-    pub(super) async fn open(data: &Path) -> Result<(Self, App)> {
+    pub(super) async fn open(data: &Path, linger: Duration) -> Result<(Self, App)> {
         let directory = data.to_owned();
         // Recovery reads the end of the log.
         let opened = tokio::task::spawn_blocking(move || DiskStore::open(directory)).await?;
@@ -36,18 +35,15 @@ impl Shop {
         let views = Views::open(data.join(VIEWS)).await?;
         let store = Store::from(Arc::new(disk.clone()) as Arc<dyn EventStore>);
         let mut app = App::new(store.clone());
-        let summary = app.project(OrderSummary, views.clone()).await?;
-        let customers = app.project(OrdersByCustomer, views.clone()).await?;
-        let revenue = app.project(DailyRevenue, views).await?;
+        let options = Options { linger, ..Options::default() };
+        let summary = app.project_with(OrderSummary, views.clone(), options.clone()).await?;
+        let customers = app.project_with(OrdersByCustomer, views.clone(), options.clone()).await?;
+        let revenue = app.project_with(DailyRevenue, views, options).await?;
         Ok((Self { disk, store, summary, customers, revenue }, app))
     }
 
     pub(super) fn store(&self) -> &Store {
         &self.store
-    }
-
-    pub(super) fn orders(&self) -> Repository<Order> {
-        Repository::new(&self.store)
     }
 
     /// Waits until every read model has come to `head`. One that cannot go on ends the application with its cause, and one

@@ -28,6 +28,19 @@ async fn every_purchase_becomes_an_order() {
     assert!(0.0 < latency.p50_ms && latency.p50_ms <= latency.p99_ms && latency.p99_ms <= latency.max_ms);
     let phases: f64 = report.phases.iter().map(|time| time.seconds).sum();
     assert!(phases <= report.elapsed_s);
+    for projection in &report.effort.projections {
+        let all = if projection.name == "orders_by_customer" {
+            300
+        } else {
+            870 - 300 * u64::from(projection.name == "daily_revenue")
+        };
+        assert_eq!(projection.events, all, "{projection:?}");
+        assert!((1..=all).contains(&projection.transactions) && projection.busy_s > 0.0, "{projection:?}");
+        let lag = projection.lag.unwrap();
+        assert!(0.0 < lag.p50_ms && lag.p50_ms <= lag.p99_ms && lag.p99_ms <= lag.max_ms, "{projection:?}");
+    }
+    let command = report.effort.command.unwrap();
+    assert!(command.appending_ms > 0.0 && command.appending_ms + command.deciding_ms <= latency.max_ms, "{command:?}");
     assert_eq!(report.phases.iter().filter(|time| time.phase == Phase::Commands).count(), 1);
 }
 
@@ -39,6 +52,8 @@ async fn once_more_after_it_is_complete() {
     assert_complete(&report, &lines(200));
     assert!(report.already_complete && !report.resumed);
     assert_eq!((report.commands, report.events_appended, report.latency), (0, 0, None));
+    assert_eq!(report.effort.command, None);
+    assert!(report.effort.projections.iter().all(|done| done.events == 0 && done.lag.is_none()), "{report}");
     assert!(report.to_string().contains("already complete"), "{report}");
 }
 
@@ -64,7 +79,7 @@ async fn fewer_orders_than_there_are() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_bundled_purchases() {
     let place = Place::with("");
-    let options = Options { data: place.data(), orders: Some(500), input: None };
+    let options = Options { data: place.data(), orders: Some(500), input: None, linger: None };
     let report = run(&options, &()).await.unwrap();
     assert!(report.reconciled, "{report}");
     assert_eq!((report.orders, report.refused.len()), (500, 0));
@@ -156,6 +171,9 @@ async fn the_report_for_programs() {
     assert_eq!(json["reconciled"], true);
     assert_eq!(json["totals"]["units"], serde_json::json!({ "input": 3, "replay": 3, "read_models": 3 }));
     assert_eq!(json["refused"][0]["line"], 3);
+    let projections = json["effort"]["projections"].as_array().unwrap();
+    let names: Vec<_> = projections.iter().map(|projection| projection["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["order_summary", "orders_by_customer", "daily_revenue"]);
     assert!(json["elapsed_s"].as_f64().unwrap() > 0.0 && json["events_per_s"].as_f64().unwrap() > 0.0);
 }
 
@@ -177,5 +195,8 @@ async fn the_report_for_people() {
         ]
     );
     assert!(text.contains("\nReconciled: all totals, days, customers and orders are equal.\n"), "{text}");
+    let projections: Vec<_> = text.lines().skip_while(|line| !line.starts_with("projection ")).skip(1).collect();
+    let names: Vec<_> = projections.iter().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>()).collect();
+    assert_eq!(names, [["order_summary", "5"], ["orders_by_customer", "2"], ["daily_revenue", "3"]], "{text}");
     assert!(text.contains("events       5 in the store, 5 of them appended by this run\n"), "{text}");
 }

@@ -35,7 +35,7 @@ impl Place {
     }
 
     pub(crate) fn options(&self) -> Options {
-        Options { data: self.data(), orders: None, input: Some(self.input()) }
+        Options { data: self.data(), orders: None, input: Some(self.input()), linger: None }
     }
 
     /// Runs the demo with all purchases.

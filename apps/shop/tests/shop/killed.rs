@@ -36,7 +36,7 @@ impl Progress for Tell {
 /// The same test is the process that is killed, where it is told so.
 async fn run_until_killed(data: OsString) {
     let input = env::var_os(INPUT).map(PathBuf::from);
-    run(&Options { data: data.into(), orders: None, input }, &Tell).await.unwrap();
+    run(&Options { data: data.into(), orders: None, input, linger: None }, &Tell).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -53,8 +53,11 @@ impl<D: Decider> Handle<D> {
         let key = key.map(|key| Key::new(stream.as_str(), key));
         let mut attempts = Attempts::new(&repository.store, key.as_ref());
         loop {
-            let (loaded, basis) = repository.load_stream(&stream).await?;
+            let (loaded, basis) = repository.load_stream(&stream, key.as_ref().map(Key::first)).await?;
+            // All events of a command with this key are in this stream: where it was read from its beginning without
+            // the first of them, there is none.
             if let Some(key) = &key
+                && !loaded.lacks_sought
                 && let Some(receipt) = key.original(&repository.store).await?
             {
                 return Ok(receipt);

@@ -4,7 +4,7 @@ use std::{ops::ControlFlow, time::Duration};
 
 use futures_util::StreamExt;
 use jiff::Timestamp;
-use mainspring_event::{Category, EventRef, EventTypeName, NewEvent, StreamName, Version};
+use mainspring_event::{Category, EventId, EventRef, EventTypeName, NewEvent, StreamName, Version};
 use mainspring_store::{
     Append, AppendError, BoxError, EventBatch, Expected, Query, Read, Retained, Retention, Store, StreamChange,
 };
@@ -95,18 +95,20 @@ impl<D: Decider> Snapshotter<D> {
         }
     }
 
-    /// Loads the state from the snapshot, if there is one that can be used, and the events after it.
+    /// Loads the state from the snapshot, if there is one that can be used, and the events after it. Where all events are
+    /// replayed, looks out for the one that is `sought`.
     pub(crate) async fn load(
         &self,
         store: &Store,
         stream: &StreamName,
+        sought: Option<EventId>,
     ) -> Result<(Loaded<D>, Option<Basis>), LoadError> {
         let started = Instant::now();
         let register = match self.read(store, stream).await {
             Ok(register) => register,
             Err(error) => {
                 report(stream, "the snapshot cannot be read; replaying the events", &error);
-                return Ok((history::load(store, stream).await?, None));
+                return Ok((history::load(store, stream, sought).await?, None));
             }
         };
         let mut covered = Version::NONE;
@@ -121,7 +123,7 @@ impl<D: Decider> Snapshotter<D> {
         }
         let loaded = match resumed {
             Some(loaded) => loaded,
-            None => history::load(store, stream).await?,
+            None => history::load(store, stream, sought).await?,
         };
         let (oldest, took) = (loaded.oldest, started.elapsed());
         let basis = Basis { register: register.stream, head: register.head, covered, oldest, took };
@@ -235,10 +237,13 @@ async fn resume<D: Decider>(store: &Store, stream: &StreamName, held: Held<D>) -
     });
     match replayed.await {
         Ok(replayed) if replayed.version < covered => Ok(None),
-        Ok(replayed) => Ok(Some(Loaded { state, version: replayed.version, through: replayed.through, oldest })),
+        Ok(replayed) => {
+            let (version, through) = (replayed.version, replayed.through);
+            Ok(Some(Loaded { state, version, through, oldest, lacks_sought: false }))
+        }
         // Truncation up to the snapshot takes nothing away from it.
         Err(LoadError::Truncated { first, .. }) if first.0 == covered.0 + 1 => {
-            Ok(Some(history::load_from(store, stream, state, covered).await?))
+            Ok(Some(history::load_from(store, stream, state, covered, None).await?))
         }
         Err(error) => Err(error),
     }

@@ -6,9 +6,10 @@ use futures_util::FutureExt;
 use mainspring_event::{Event, EventTypeName, Position, Recorded};
 use mainspring_retry::{BoxError, Failure};
 use mainspring_store::{Info, Query, Store};
+use tokio::time::Instant;
 
 use super::{publisher::Publisher, setback::Panicked};
-use crate::{Opened, Options, Projection, ProjectionError, View};
+use crate::{Opened, Options, Projection, ProjectionError, View, metrics::Meter, waiting::Waiting};
 
 /// One open generation of a projection.
 pub(super) type Model<P> = <<P as Projection>::View as View>::Model;
@@ -23,6 +24,8 @@ pub(super) struct Engine<P: Projection> {
     pub(super) options: Options,
     pub(super) query: Query,
     pub(super) publisher: Publisher<Reader<P>>,
+    pub(super) meter: Meter,
+    pub(super) waiting: Waiting,
 }
 
 impl<P: Projection> Engine<P> {
@@ -33,7 +36,8 @@ impl<P: Projection> Engine<P> {
         options: Options,
         publisher: Publisher<Reader<P>>,
     ) -> Result<Self, ProjectionError> {
-        Ok(Self { projection, view, store, options, query: query::<P>()?, publisher })
+        let (meter, waiting) = (Meter::new(), Waiting::new());
+        Ok(Self { projection, view, store, options, query: query::<P>()?, publisher, meter, waiting })
     }
 
     pub(super) async fn info(&self) -> Result<Info, ProjectionError> {
@@ -70,7 +74,10 @@ impl<P: Projection> Engine<P> {
 
     /// Applies `events` inside `tx`.
     pub(super) async fn apply(&self, tx: &mut Tx<P>, events: &[Recorded<P::Event>]) -> Result<(), Failure> {
-        guarded(async { self.projection.apply_batch(P::View::writer(tx), events).await }).await
+        let begun = Instant::now();
+        let applied = guarded(async { self.projection.apply_batch(P::View::writer(tx), events).await }).await;
+        self.meter.applied(begun.elapsed());
+        applied
     }
 }
 

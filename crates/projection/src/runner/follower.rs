@@ -1,16 +1,17 @@
-//! Follows the store and writes one generation: in large transactions while catching up, at once when live, and event by
-//! event where something failed.
+//! Follows the store and writes one generation: in large transactions while catching up and where events keep coming, at
+//! once when they come after a quiet time, and event by event where something failed.
 
 use futures_util::StreamExt;
 use jiff::Timestamp;
 use mainspring_event::{Position, Recorded};
 use mainspring_retry::{Failure, with_causes};
 use mainspring_store::{BatchStream, Checkpoint, CheckpointError, EventBatch, Info, Read, ReadError, ReadFrom};
-use tokio::time::{Duration, Instant, timeout_at};
+use tokio::time::{Duration, Instant, sleep_until, timeout_at};
 
 use super::{
     engine::{Engine, Model, Tx},
     setback::{Attempts, Setback, What},
+    work::Work,
 };
 use crate::{EventPlace, FailureReport, Projection, ProjectionError, View};
 
@@ -38,18 +39,8 @@ pub(super) struct Follower<'a, P: Projection> {
     attempts: Attempts,
     head_asked: Instant,
     save_due: Instant,
-}
-
-/// A transaction under way.
-struct Work<P: Projection> {
-    tx: Tx<P>,
-    events: usize,
-    bytes: usize,
-    deadline: Instant,
-    /// Everything up to here is in it.
-    through: Position,
-    /// The event that was applied first.
-    first: EventPlace,
+    /// What comes before this moment gathers in the store.
+    lingers_until: Instant,
 }
 
 /// How often the head is asked for while catching up, so that the lag shown is true.
@@ -69,6 +60,7 @@ impl<'a, P: Projection> Follower<'a, P> {
             attempts: Attempts::default(),
             head_asked: now,
             save_due: now,
+            lingers_until: now,
         }
     }
 
@@ -115,6 +107,7 @@ impl<'a, P: Projection> Follower<'a, P> {
         let mut work = None;
         loop {
             let deadline = work.as_ref().map(|work: &Work<P>| work.deadline);
+            self.linger().await;
             match self.next(&mut batches, deadline).await? {
                 Some(batch) => self.take(batch, &mut work).await?,
                 None => match work.take() {
@@ -146,6 +139,17 @@ impl<'a, P: Projection> Follower<'a, P> {
         Ok(())
     }
 
+    /// Lets events gather for a moment where they keep coming, unless somebody waits for them. Nothing is read meanwhile and
+    /// no transaction is open, so there is nothing to lose and nothing to undo.
+    async fn linger(&self) {
+        if Instant::now() < self.lingers_until {
+            tokio::select! {
+                () = sleep_until(self.lingers_until) => {}
+                () = self.engine.waiting.someone() => {}
+            }
+        }
+    }
+
     /// The next batch; `None` when something is to be committed first.
     async fn next(
         &mut self,
@@ -170,6 +174,9 @@ impl<'a, P: Projection> Follower<'a, P> {
 
     /// Brings one batch into the read model.
     async fn take(&mut self, batch: EventBatch, work: &mut Option<Work<P>>) -> Result<(), Setback> {
+        if batch.caught_up() {
+            self.lingers_until = Instant::now() + self.engine.options.linger;
+        }
         if self.attempts.store_answered() {
             self.engine.publisher.failure(self.role, None);
         }
@@ -178,7 +185,10 @@ impl<'a, P: Projection> Follower<'a, P> {
             Some(_) => {
                 let mut under_way = match work.take() {
                     Some(work) => work,
-                    None => self.begin(&batch).await?,
+                    None => {
+                        let tx = self.begin_at_checkpoint(batch.through()).await?;
+                        Work::new(tx, &batch, self.done, &self.engine.options)
+                    }
                 };
                 self.apply(&mut under_way, &batch).await?;
                 *work = Some(under_way);
@@ -188,11 +198,7 @@ impl<'a, P: Projection> Follower<'a, P> {
         match work.take() {
             Some(mut done) => {
                 done.through = batch.through();
-                let options = &self.engine.options;
-                let full = done.events >= options.commit_events
-                    || done.bytes >= options.commit_bytes
-                    || Instant::now() >= done.deadline;
-                if full || batch.caught_up() {
+                if done.is_full(&self.engine.options) || batch.caught_up() {
                     self.commit(done, batch.caught_up()).await?;
                 } else {
                     *work = Some(done);
@@ -208,28 +214,22 @@ impl<'a, P: Projection> Follower<'a, P> {
         Ok(())
     }
 
-    /// Begins a transaction in which `batch` is to be applied first.
-    async fn begin(&mut self, batch: &EventBatch) -> Result<Work<P>, Setback> {
-        let tx = self.begin_at_checkpoint(batch.through()).await?;
-        let first = EventPlace::of(&batch.buffer().get(0));
-        let deadline = Instant::now() + self.engine.options.commit_after;
-        Ok(Work { tx, events: 0, bytes: 0, deadline, through: self.done, first })
-    }
-
     /// Begins a transaction, if the read model is still where this follower left it.
     async fn begin_at_checkpoint(&mut self, beyond: Position) -> Result<Tx<P>, Setback> {
+        let begun = Instant::now();
         let (tx, checkpoint) = self.engine.view.begin(self.model).await.map_err(|error| view_failed(error, beyond))?;
+        self.engine.meter.committing(begun.elapsed());
         if checkpoint == self.saved { Ok(tx) } else { Err(Setback::Moved) }
     }
 
     /// Applies a batch in the transaction under way.
     async fn apply(&mut self, work: &mut Work<P>, batch: &EventBatch) -> Result<(), Setback> {
-        let through = batch.through();
+        let (through, begun) = (batch.through(), Instant::now());
         let decoded: Result<Vec<_>, _> =
             (0..batch.len()).map(|index| Recorded::decode(batch.buffer(), index)).collect();
         let events = decoded.map_err(|error| Setback::Narrow { through, error: with_causes(&error) })?;
-        work.events += events.len();
-        work.bytes += batch.iter().map(|event| event.payload.len()).sum::<usize>();
+        work.count(batch, &self.engine.meter);
+        self.engine.meter.decoded(begun.elapsed());
         let applied = self.engine.apply(&mut work.tx, &events).await;
         applied.map_err(|failure| failed_together(work.events, &work.first, through, failure))
     }
@@ -254,6 +254,7 @@ impl<'a, P: Projection> Follower<'a, P> {
             if let Err(error) = self.commit_at(tx, beyond).await {
                 return Err(failed(error));
             }
+            self.engine.meter.committed(1, &[(envelope.recorded, 1)]);
             self.reached(beyond, false);
         }
         Ok(())
@@ -261,10 +262,11 @@ impl<'a, P: Projection> Follower<'a, P> {
 
     /// Commits a transaction of several events.
     async fn commit(&mut self, work: Work<P>, caught_up: bool) -> Result<(), Setback> {
-        let Work { tx, events, through, first, .. } = work;
+        let Work { tx, events, through, first, recorded, .. } = work;
         if let Err(failure) = self.commit_at(tx, through).await {
             return Err(failed_together(events, &first, through, failure));
         }
+        self.engine.meter.committed(events as u64, &recorded);
         self.reached(through, caught_up);
         Ok(())
     }
@@ -285,7 +287,9 @@ impl<'a, P: Projection> Follower<'a, P> {
     /// Commits `tx` with the checkpoint at `position`.
     async fn commit_at(&mut self, tx: Tx<P>, position: Position) -> Result<(), Failure> {
         let checkpoint = Checkpoint { position, ..self.saved.ok_or("there is no checkpoint to move")? };
+        let begun = Instant::now();
         self.engine.view.commit(tx, checkpoint).await?;
+        self.engine.meter.committing(begun.elapsed());
         self.saved = Some(checkpoint);
         Ok(())
     }

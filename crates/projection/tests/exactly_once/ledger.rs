@@ -48,6 +48,11 @@ impl Ledger {
         self.lock().rows.clone()
     }
 
+    /// How often a commit was asked for.
+    pub(crate) fn commits(&self) -> u32 {
+        self.lock().commits
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "all of this is test code")]
 
 mod ledger;
+mod lingering;
 
 use std::{
     future::{Future, pending, poll_fn},

@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::{Report, Size};
 use crate::{
     Cents,
-    demo::{Compared, Difference},
+    demo::{CommandEffort, Compared, Difference, Effort, LagEffort, Processors, ProjectionEffort},
 };
 
 impl Display for Report {
@@ -15,7 +15,8 @@ impl Display for Report {
         self.figures(f)?;
         self.verdict(f)?;
         self.measures(f)?;
-        self.times(f)
+        self.times(f)?;
+        self.effort(f)
     }
 }
 
@@ -95,6 +96,42 @@ impl Report {
         Ok(())
     }
 }
+
+/// Where the time went, as far as the phases do not say it.
+impl Report {
+    fn effort(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Effort { command, processors, projections } = &self.effort;
+        if let Some(CommandEffort { deciding_ms, appending_ms }) = command {
+            writeln!(
+                f,
+                "a command    {deciding_ms:.2} ms to read and decide, {appending_ms:.2} ms until it is durable"
+            )?;
+        }
+        if let Some(Processors { count, total_s, runtime_s, sqlite_s, main_s, other_s }) = processors {
+            write!(f, "processors   {total_s:.2} s of {count}: commands, store and decoding {runtime_s:.2} s")?;
+            writeln!(f, ", SQLite {sqlite_s:.2} s, main {main_s:.2} s, other {other_s:.2} s")?;
+        }
+        writeln!(f, "\n{PROJECTIONS}")?;
+        for projection in projections {
+            let ProjectionEffort { name, events, transactions, busy_s, decoding_s, applying_s, committing_s, lag } =
+                projection;
+            let (events, transactions) = (count(*events), count(*transactions));
+            write!(f, "  {name:<20}{events:>9}{transactions:>14}{busy_s:>7.2} s")?;
+            write!(f, "{decoding_s:>8.2}{applying_s:>7.2}{committing_s:>8.2}")?;
+            match lag {
+                Some(LagEffort { p50_ms, p99_ms, max_ms }) => {
+                    writeln!(f, "{p50_ms:>8.1}{p99_ms:>7.1}{max_ms:>9.1} ms")?
+                }
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The heads of the columns of projections.
+const PROJECTIONS: &str = "\
+projection               events  transactions     busy  decode  apply  commit lag p50    p99  longest";
 
 fn whole(figure: i64) -> String {
     let sign = if figure < 0 { "-" } else { "" };
