@@ -23,11 +23,13 @@ use crate::{
     open::Guard,
     prepare::Prepared,
     queue::{Pending, Reply},
+    rules::Rules,
     scan::Continuation,
     segment::Segment,
 };
 use ahead::Ahead;
 use decide::Decision;
+use encode::Scratch;
 pub(crate) use roll::{image_bytes, open_index, write_index};
 pub(crate) use write::write_image;
 
@@ -47,6 +49,8 @@ pub(crate) struct Committer {
     segment: Arc<Segment>,
     /// The segments as they were when the present group was taken up.
     view: View,
+    /// The retention rules, likewise.
+    rules: Arc<Rules>,
     file: Arc<dyn DiskFile>,
     watermark: Arc<dyn DiskFile>,
     /// The segment as it is written; what is frozen of it is durable.
@@ -69,6 +73,7 @@ pub(crate) struct Committer {
     /// The last recorded time, which never runs backwards.
     recorded: i64,
     waiting: Waiting,
+    scratch: Scratch,
     state: WriterState,
     sealing: Option<JoinHandle<()>>,
     ahead: Option<Ahead>,
@@ -112,7 +117,7 @@ struct Waiting {
 struct Answer {
     reply: oneshot::Sender<Reply>,
     result: Result<Appended, AppendError>,
-    prepared: Prepared,
+    prepared: Box<Prepared>,
     /// Whether the append's own frame waits.
     wrote: bool,
 }
@@ -159,6 +164,7 @@ impl Committer {
             end: offset,
             tip: offset,
             view: core.view(),
+            rules: core.rules(),
             image,
             retired: None,
             previous: continuation.previous,
@@ -174,6 +180,7 @@ impl Committer {
             now: recorded,
             recorded,
             waiting: Waiting::default(),
+            scratch: Scratch::default(),
             state: WriterState::Open,
             sealing: None,
             ahead: None,
@@ -201,6 +208,7 @@ impl Committer {
     /// Commits a group of appends and answers each.
     pub(crate) fn commit(&mut self, group: Vec<Pending>) {
         self.view = self.core.view();
+        self.rules = self.core.rules();
         self.now = i64::try_from(self.core.clock.now().as_nanosecond()).unwrap_or(i64::MAX);
         for Pending { prepared, reply } in group {
             self.take(prepared, reply);
@@ -214,7 +222,7 @@ impl Committer {
     }
 
     /// Decides one append and queues its frame and its answer.
-    fn take(&mut self, prepared: Prepared, reply: oneshot::Sender<Reply>) {
+    fn take(&mut self, prepared: Box<Prepared>, reply: oneshot::Sender<Reply>) {
         let (result, wrote) = loop {
             match self.decide(&prepared) {
                 Ok(Decision::FlushFirst) => self.answer(),
@@ -256,7 +264,10 @@ impl Committer {
         // Where nothing was written, positions may have been given that a failed sync left in doubt.
         if wrote && outcome.is_ok() {
             if !changes.is_empty() {
+                // Rules that somebody else holds would have to be copied to be changed.
+                self.rules = Arc::default();
                 self.core.change_rules(|rules| changes.iter().for_each(|change| rules.apply(change)));
+                self.rules = self.core.rules();
             }
             self.core.publish(Position(self.next_position - 1));
             self.prepare_next();

@@ -1,49 +1,75 @@
 //! What can be done for an append before its place in the log is known, by its caller and in parallel.
 
+use std::sync::RwLock;
+
 use hashbrown::HashSet;
-use mainspring_event::{EventId, NewEvent, Tag};
+use mainspring_event::{EventId, NewEvent};
 use mainspring_store::{Append, AppendError, Limits};
 
 use crate::{
     format::{
-        frame::FRAME_HEAD,
+        frame::{FRAME_HEAD, Kind},
         record::{Body, encode_body},
     },
-    index::NameHash,
+    index::{MemoryIndex, NameHash, Serial},
 };
 
 /// Every event has so many names besides its tags.
 const FIXED_NAMES: usize = 4;
 
-/// An append, checked and encoded as far as possible.
+/// An append, checked and encoded as far as possible. The committer looks at the events themselves only where a name is new.
 pub(crate) struct Prepared {
     pub(crate) append: Append,
     /// The encoded bodies one after the other.
     pub(crate) buffer: Vec<u8>,
     pub(crate) bodies: Vec<Body>,
-    /// The hashes of the names of the events one after the other, as [`HashedEvent`] names them.
-    hashes: Vec<NameHash>,
+    /// The names of the events one after the other, as [`PreparedEvent`] has them.
+    names: Vec<KnownName>,
+    /// The index that was asked for codes; none where somebody was just writing to it.
+    asked: Option<Serial>,
 }
 
-/// An event with the hashes of its names.
+/// A name, as far as it could be looked up.
 #[derive(Clone, Copy)]
-pub(crate) struct HashedEvent<'a> {
+pub(crate) struct KnownName {
+    pub(crate) hash: NameHash,
+    /// Its code in the index that was asked, if that has it.
+    pub(crate) code: Option<u32>,
+}
+
+/// An event with its names.
+#[derive(Clone, Copy)]
+pub(crate) struct PreparedEvent<'a> {
     pub(crate) event: &'a NewEvent,
-    pub(crate) names: Hashes<'a>,
+    pub(crate) stream: KnownName,
+    pub(crate) event_type: KnownName,
+    pub(crate) source: KnownName,
+    pub(crate) content_type: KnownName,
+    tags: &'a [KnownName],
+    with_codes: bool,
 }
 
-/// The hashes of the names of an event.
-#[derive(Clone, Copy)]
-pub(crate) struct Hashes<'a> {
-    pub(crate) stream: NameHash,
-    pub(crate) event_type: NameHash,
-    pub(crate) source: NameHash,
-    pub(crate) content_type: NameHash,
-    pub(crate) tags: &'a [NameHash],
+impl KnownName {
+    /// The name with its code, or without.
+    fn with_code(self, with_code: bool) -> Self {
+        if with_code { self } else { Self { code: None, ..self } }
+    }
+}
+
+impl PreparedEvent<'_> {
+    pub(crate) fn tags(&self) -> impl Iterator<Item = KnownName> {
+        self.tags.iter().map(|tag| tag.with_code(self.with_codes))
+    }
 }
 
 impl Prepared {
-    pub(crate) fn new(append: Append, limits: &Limits) -> Result<Self, AppendError> {
+    /// Checks and encodes an append, and looks its names up in the index of the growing segment. Nobody waits for that
+    /// index: what could not be looked up here the committer finds.
+    pub(crate) fn new(
+        append: Append,
+        limits: &Limits,
+        index: Option<&RwLock<MemoryIndex>>,
+    ) -> Result<Self, AppendError> {
         limits.check(&append)?;
         if let Some(id) = repeated_id(&append.events) {
             return Err(AppendError::Invalid { reason: format!("event id {id} occurs twice in it") });
@@ -51,30 +77,37 @@ impl Prepared {
         let size = append.events.iter().map(|event| event.payload.len() + event.metadata.encoded_len() + 48).sum();
         let mut buffer = Vec::with_capacity(size);
         let bodies = append.events.iter().map(|event| encode_body(event, &mut buffer)).collect();
-        let mut hashes = Vec::with_capacity(append.events.iter().map(|event| FIXED_NAMES + event.tags.len()).sum());
-        for event in &append.events {
-            let fixed: [&str; FIXED_NAMES] =
-                [event.stream.as_str(), event.event_type.as_str(), event.source.as_str(), &event.content_type];
-            hashes.extend(fixed.into_iter().chain(event.tags.iter().map(Tag::as_str)).map(NameHash::of));
-        }
-        Ok(Self { append, buffer, bodies, hashes })
+        let index = index.and_then(|index| index.try_read().ok());
+        let names = names_of(&append.events, index.as_deref());
+        let asked = index.map(|index| index.serial());
+        Ok(Self { append, buffer, bodies, names, asked })
     }
 
-    /// The events, each with the hashes of its names.
-    pub(crate) fn hashed(&self) -> impl Iterator<Item = HashedEvent<'_>> {
-        let mut rest = self.hashes.as_slice();
-        self.append.events.iter().map(move |event| {
-            let (fixed, behind) = rest.split_first_chunk::<FIXED_NAMES>().expect("every event has hashes of its names");
-            let (tags, behind) = behind.split_at(event.tags.len());
+    /// The events with their names, with codes where those are of use.
+    pub(crate) fn events(&self, with_codes: bool) -> impl Iterator<Item = PreparedEvent<'_>> {
+        let mut rest = self.names.as_slice();
+        self.append.events.iter().zip(&self.bodies).map(move |(event, body)| {
+            let (fixed, behind) = rest.split_first_chunk::<FIXED_NAMES>().expect("every event has these names");
+            let (tags, behind) = behind.split_at(body.tags);
             rest = behind;
-            let [stream, event_type, source, content_type] = *fixed;
-            HashedEvent { event, names: Hashes { stream, event_type, source, content_type, tags } }
+            let [stream, event_type, source, content_type] = fixed.map(|name| name.with_code(with_codes));
+            PreparedEvent { event, stream, event_type, source, content_type, tags, with_codes }
         })
+    }
+
+    /// Whether the codes of names are those of this index.
+    pub(crate) fn has_codes_of(&self, index: &MemoryIndex) -> bool {
+        self.asked == Some(index.serial())
+    }
+
+    /// The ids of the events.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = EventId> + Clone {
+        self.bodies.iter().map(|body| body.id)
     }
 
     /// How many tags the events have together.
     pub(crate) fn tags(&self) -> usize {
-        self.hashes.len() - FIXED_NAMES * self.append.events.len()
+        self.names.len() - FIXED_NAMES * self.bodies.len()
     }
 
     /// An upper bound of the length of the frame.
@@ -83,10 +116,44 @@ impl Prepared {
         const NAME: usize = 3 + 255;
         /// Nor are stream changes, each with one name in JSON.
         const CHANGE: usize = 2048;
-        let events = self.append.events.iter().zip(&self.bodies);
-        let records: usize = events.map(|(event, body)| body.length + (FIXED_NAMES + event.tags.len()) * NAME).sum();
+        let records: usize = self.bodies.iter().map(|body| body.length + (FIXED_NAMES + body.tags) * NAME).sum();
         (FRAME_HEAD + records + self.append.changes.len() * CHANGE + 8) as u64
     }
+}
+
+/// Hashes the names of events, and looks them up where there is an index.
+fn names_of(events: &[NewEvent], index: Option<&MemoryIndex>) -> Vec<KnownName> {
+    let look_up = |kind: Kind, name: &str| {
+        let hash = NameHash::of(name);
+        KnownName { hash, code: index.and_then(|index| index.find_hashed(kind, hash, name)) }
+    };
+    let mut names: Vec<KnownName> = Vec::with_capacity(events.iter().map(|event| FIXED_NAMES + event.tags.len()).sum());
+    let mut before: Option<(&NewEvent, usize)> = None;
+    for event in events {
+        let start = names.len();
+        // Most names are those of the event before, which saves looking them up.
+        for (at, (kind, name)) in fixed_names(event).into_iter().enumerate() {
+            let same = before.filter(|(before, _)| fixed_names(before)[at].1 == name);
+            names.push(same.map_or_else(|| look_up(kind, name), |(_, start)| names[start + at]));
+        }
+        for (at, tag) in event.tags.iter().enumerate() {
+            let same = before.filter(|(before, _)| before.tags.get(at) == Some(tag));
+            let known =
+                same.map_or_else(|| look_up(Kind::Tag, tag.as_str()), |(_, start)| names[start + FIXED_NAMES + at]);
+            names.push(known);
+        }
+        before = Some((event, start));
+    }
+    names
+}
+
+fn fixed_names(event: &NewEvent) -> [(Kind, &str); FIXED_NAMES] {
+    [
+        (Kind::Stream, event.stream.as_str()),
+        (Kind::Type, event.event_type.as_str()),
+        (Kind::Source, event.source.as_str()),
+        (Kind::ContentType, &event.content_type),
+    ]
 }
 
 /// An id that two of these events have.

@@ -28,14 +28,14 @@ const PATIENCE: Duration = Duration::from_micros(40);
 
 /// An append that waits for its commit.
 pub(crate) struct Pending {
-    pub(crate) prepared: Prepared,
+    pub(crate) prepared: Box<Prepared>,
     pub(crate) reply: oneshot::Sender<Reply>,
 }
 
 /// What came of an append, and the append: its caller frees it, while the committer goes on.
 pub(crate) struct Reply {
     pub(crate) result: Result<Appended, AppendError>,
-    pub(crate) prepared: Prepared,
+    pub(crate) prepared: Box<Prepared>,
 }
 
 /// The appends that wait, and the committer for whoever leads.
@@ -71,7 +71,7 @@ impl Queue {
     /// Appends, in place if nobody else does.
     ///
     /// Dropping the future before it was polled does nothing; later, the append is committed or not, as a whole.
-    pub(crate) async fn append(self: &Arc<Self>, prepared: Prepared) -> Result<Appended, AppendError> {
+    pub(crate) async fn append(self: &Arc<Self>, prepared: Box<Prepared>) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
         let pending = Pending { prepared, reply };
         if let Some(lead) = self.join(pending) {

@@ -232,7 +232,12 @@ impl DiskStore {
 impl EventStore for DiskStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let Role::Writer(writer) = &self.role else { return Err(AppendError::Failed(ReadOnly.into())) };
-        writer.queue.append(Prepared::new(append, &self.limits)?).await
+        let prepared = {
+            let view = self.core.view();
+            let index = view.last().and_then(|growing| growing.memory_index());
+            Prepared::new(append, &self.limits, index.map(|index| &**index))?
+        };
+        writer.queue.append(Box::new(prepared)).await
     }
 
     fn read(&self, read: Read) -> BatchStream {

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use mainspring_event::{EventId, NewEvent};
+use mainspring_event::EventId;
 use mainspring_store::{Query, QueryItem, Scope};
 
 use crate::{
@@ -172,24 +172,20 @@ impl Segments {
         }
     }
 
-    /// Whether the id of any of these events is known.
-    pub(crate) fn any_known(&self, events: &[NewEvent]) -> Result<bool, Damage> {
-        let has = |segment: &Segment, events: &[NewEvent]| {
-            segment.with_unlisted_index(|index| events.iter().any(|event| index.find_id(event.id).is_some()))
-        };
+    /// Whether any of these ids is known.
+    pub(crate) fn any_known(&self, ids: impl Iterator<Item = EventId> + Clone) -> Result<bool, Damage> {
         // The one that grows, all at once; the others only where they may have an id.
         let Some((last, sealed)) = self.list.split_last() else { return Ok(false) };
-        if has(last, events)? {
+        if last.with_unlisted_index(|index| ids.clone().any(|id| index.find_id(id).is_some()))? {
             return Ok(true);
         }
         let newest = sealed.len().checked_sub(1).map(|last| self.newest[last]);
         // Most ids are newer than all that is sealed.
-        let is_new =
-            |event: &&NewEvent| milliseconds(event.id).is_some_and(|time| newest.is_none_or(|newest| time > newest));
-        for event in events.iter().filter(|event| !is_new(event)) {
-            for index in self.holders_of_id(event.id).into_iter().rev() {
+        let is_new = |id: &EventId| milliseconds(*id).is_some_and(|time| newest.is_none_or(|newest| time > newest));
+        for id in ids.filter(|id| !is_new(id)) {
+            for index in self.holders_of_id(id).into_iter().rev() {
                 if let Some(segment) = sealed.get(index as usize)
-                    && has(segment, std::slice::from_ref(event))?
+                    && segment.with_unlisted_index(|index| index.find_id(id).is_some())?
                 {
                     return Ok(true);
                 }

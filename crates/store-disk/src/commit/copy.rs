@@ -13,6 +13,7 @@ impl Committer {
     pub(crate) fn restore(&mut self, events: &[StoredEvent], limits: &Limits) -> Result<(), RestoreError> {
         self.check_open().map_err(|refused| RestoreError::Failed(refused.into()))?;
         self.view = self.core.view();
+        self.rules = self.core.rules();
         let changes = self.check_copied(events)?;
         let written = self.write_frames_of(events, &changes, limits);
         // Whatever came of it, nothing is left waiting that a later append would write.
@@ -29,7 +30,7 @@ impl Committer {
             let mut append = Append::new(part.iter().map(|event| event.event.clone()));
             append.changes = part.iter().filter_map(|event| changes.get(&event.position).cloned()).collect();
             let limits = Limits { append_checks: usize::MAX, ..*limits };
-            let prepared = Prepared::new(append, &limits).map_err(|error| RestoreError::Failed(error.into()))?;
+            let prepared = Prepared::new(append, &limits, None).map_err(|error| RestoreError::Failed(error.into()))?;
             if !self.has_room(prepared.frame_bound()) {
                 self.flush().map_err(unwritten)?;
                 self.go_on().map_err(copied)?;

@@ -29,12 +29,14 @@ impl Committer {
         let append = &prepared.append;
         let view = &self.view;
         // Before anything else: what a failed sync left in doubt may be this very append.
-        if view.any_known(&append.events).map_err(failed)? {
+        if view.any_known(prepared.ids()).map_err(failed)? {
             return self.repeated(view, &append.events);
         }
         self.check_open().map_err(|refused| AppendError::Failed(refused.into()))?;
-        let rules = self.core.rules();
-        if let Some(stream) = tombstoned(&rules, append, self.core.clock.now()) {
+        let rules = &*self.rules;
+        if !rules.is_empty()
+            && let Some(stream) = tombstoned(rules, append, self.core.clock.now())
+        {
             return Err(AppendError::Tombstoned { stream: stream.clone() });
         }
         for check in &append.checks {
@@ -47,7 +49,7 @@ impl Committer {
                 }
                 // What a rule hides can be told only of events that can be read back.
                 Check::NoMatch { .. } if self.is_waiting() && !rules.is_empty() => return Ok(Decision::FlushFirst),
-                Check::NoMatch { query, after } => self.no_match(query, *after, &rules)?,
+                Check::NoMatch { query, after } => self.no_match(query, *after, rules)?,
             }
         }
         Ok(Decision::Write)
@@ -153,9 +155,6 @@ impl Committer {
 
 /// A tombstoned stream that the append names, other than to tombstone it again.
 fn tombstoned<'a>(rules: &Rules, append: &'a Append, now: jiff::Timestamp) -> Option<&'a StreamName> {
-    if rules.is_empty() {
-        return None;
-    }
     let closed = |stream: &&StreamName| rules.limits(stream.as_str(), now).is_some_and(|limits| limits.tombstoned);
     append.open_streams().find(closed)
 }

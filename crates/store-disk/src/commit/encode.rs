@@ -14,8 +14,8 @@ use crate::{
         record::{Place, finish, tail_len},
         short,
     },
-    index::{Entry, Index, MemoryIndex, NameHash},
-    prepare::{HashedEvent, Prepared},
+    index::{Entry, Index, MemoryIndex},
+    prepare::{KnownName, Prepared, PreparedEvent},
     scan::store_tag,
 };
 
@@ -25,8 +25,6 @@ struct Frame<'a> {
     first: u64,
     /// Nanoseconds since 1970.
     recorded: i64,
-    /// The stream of each event.
-    streams: &'a [KnownStream],
     /// The version of each event, if they do not just follow those.
     versions: Option<&'a [Version]>,
 }
@@ -47,6 +45,16 @@ struct Placed {
     tags: Range<usize>,
 }
 
+/// Lists that are filled for one frame, and kept for the next.
+#[derive(Default)]
+pub(super) struct Scratch {
+    /// The stream of each event.
+    streams: Vec<KnownStream>,
+    placed: Vec<Placed>,
+    /// The codes of all tags.
+    tags: Vec<u32>,
+}
+
 /// Gives names their codes, and writes those that are new to the segment.
 struct Coder<'a, 'b> {
     index: &'a mut MemoryIndex,
@@ -63,9 +71,12 @@ impl Committer {
             return Ok(Appended { position: Position(first - 1), written: Vec::new() });
         }
         self.recorded = self.recorded.max(self.now);
-        let streams = self.streams_of(prepared)?;
-        let frame = Frame { first, recorded: self.recorded, streams: &streams, versions: None };
-        let written = self.write_frame(prepared, &changes, &frame);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        let found = self.find_streams(prepared, &mut scratch.streams);
+        let frame = Frame { first, recorded: self.recorded, versions: None };
+        let written = found.map(|()| self.write_frame(prepared, &changes, &frame, &mut scratch));
+        self.scratch = scratch;
+        let written = written?;
         self.waiting.changes.extend(changes);
         Ok(Appended { position: Position(self.next_position - 1), written })
     }
@@ -75,11 +86,11 @@ impl Committer {
         let Some(first) = events.first() else { return Ok(()) };
         let recorded = i64::try_from(first.recorded.as_nanosecond()).unwrap_or(i64::MAX);
         self.recorded = self.recorded.max(recorded);
-        let streams = self.streams_of(prepared)?;
+        let mut scratch = Scratch::default();
+        self.find_streams(prepared, &mut scratch.streams)?;
         let versions: Vec<Version> = events.iter().map(|event| event.version).collect();
-        let frame =
-            Frame { first: first.position.0, recorded: self.recorded, streams: &streams, versions: Some(&versions) };
-        self.write_frame(prepared, &prepared.append.changes, &frame);
+        let frame = Frame { first: first.position.0, recorded: self.recorded, versions: Some(&versions) };
+        self.write_frame(prepared, &prepared.append.changes, &frame, &mut scratch);
         self.waiting.changes.extend_from_slice(&prepared.append.changes);
         Ok(())
     }
@@ -90,18 +101,23 @@ impl Committer {
         self.end_frame(FRAME_HEAD, head);
     }
 
-    /// Looks up the streams of these events, those new to the growing segment in the sealed ones.
-    fn streams_of(&self, prepared: &Prepared) -> Result<Vec<KnownStream>, AppendError> {
+    /// Finds where the streams of these events stand, those new to the growing segment by the sealed ones.
+    fn find_streams(&self, prepared: &Prepared, streams: &mut Vec<KnownStream>) -> Result<(), AppendError> {
         let index = self.segment.memory_index().expect("the growing segment has its index in memory");
         let index = index.read().unwrap_or_else(PoisonError::into_inner);
-        let known = prepared.hashed().map(|HashedEvent { event, names }| {
-            let name = event.stream.as_str();
-            match index.find_hashed(Kind::Stream, names.stream, name) {
-                Some(code) => Ok(KnownStream::Code(code)),
-                None => self.view.sealed_head(name).map(KnownStream::Head),
-            }
-        });
-        known.collect::<Result<_, _>>().map_err(|damage: Damage| AppendError::Failed(damage.into()))
+        streams.clear();
+        for PreparedEvent { event, stream, .. } in prepared.events(prepared.has_codes_of(&index)) {
+            let find = || index.find_hashed(Kind::Stream, stream.hash, event.stream.as_str());
+            let known = match stream.code.or_else(find) {
+                Some(code) => KnownStream::Code(code),
+                None => {
+                    let head = self.view.sealed_head(event.stream.as_str());
+                    KnownStream::Head(head.map_err(|damage: Damage| AppendError::Failed(damage.into()))?)
+                }
+            };
+            streams.push(known);
+        }
+        Ok(())
     }
 
     /// The changes of an append that change something, as they are kept: a truncation does not reach beyond the head of its
@@ -115,12 +131,17 @@ impl Committer {
                 *version = Version(version.0.min(head + added + 1));
             }
         }
-        let rules = self.core.rules();
-        changes.retain(|change| !rules.has(change));
+        changes.retain(|change| !self.rules.has(change));
         Ok(changes)
     }
 
-    fn write_frame(&mut self, prepared: &Prepared, changes: &[StreamChange], frame: &Frame<'_>) -> Vec<Written> {
+    fn write_frame(
+        &mut self,
+        prepared: &Prepared,
+        changes: &[StreamChange],
+        frame: &Frame<'_>,
+        scratch: &mut Scratch,
+    ) -> Vec<Written> {
         let head = self.head_template();
         let segment = self.segment.clone();
         let index = segment.memory_index().expect("the growing segment has its index in memory");
@@ -130,7 +151,8 @@ impl Committer {
 
         let space = bytes.len();
         let mut rest = &mut *bytes;
-        let (placed, tags) = place(&mut Coder { index: &mut index, out: &mut rest }, prepared, frame);
+        place(&mut Coder { index: &mut index, out: &mut rest }, prepared, frame, scratch);
+        let Scratch { placed, tags, .. } = scratch;
         let names = space - rest.len();
         if !changes.is_empty() {
             rest.put_slice(&serde_json::to_vec(changes).expect("changes always make JSON"));
@@ -139,13 +161,13 @@ impl Committer {
         let mut at = names + changes_len;
         let mut body = crc32c::crc32c(&bytes[..at]);
 
-        let events = &prepared.append.events;
-        if !events.is_empty() {
+        let events = placed.len();
+        if events > 0 {
             index.begin_frame(frame.first, frame.recorded);
         }
         let first_record = self.tip + FRAME_HEAD;
-        let mut written = Vec::with_capacity(events.len());
-        for ((event, encoded), Placed { place, tags: codes }) in events.iter().zip(&prepared.bodies).zip(&placed) {
+        let mut written = Vec::with_capacity(events);
+        for (encoded, Placed { place, tags: codes }) in prepared.bodies.iter().zip(&*placed) {
             let tags = &tags[codes.clone()];
             let offset = short(first_record + at);
             let author = &prepared.buffer[encoded.range.clone()];
@@ -155,7 +177,7 @@ impl Committer {
             let checksum = finish(tail, encoded.checksum, tags, place);
             body = crc32c::crc32c_append(body, &checksum.to_le_bytes());
             index.add(&Entry {
-                id: event.id,
+                id: encoded.id,
                 offset,
                 stream: place.stream,
                 event_type: place.event_type,
@@ -166,9 +188,9 @@ impl Committer {
             at = end;
         }
         index.add_changes(changes);
-        self.next_position = frame.first + events.len() as u64;
+        self.next_position = frame.first + events as u64;
         let head = FrameHead {
-            events: short(events.len()),
+            events: short(events),
             first_position: frame.first,
             names: short(names),
             changes: short(changes_len),
@@ -205,57 +227,39 @@ impl Committer {
     }
 }
 
-/// Gives the events of a frame their places and codes; answers them with the codes of all tags.
-fn place(coder: &mut Coder<'_, '_>, prepared: &Prepared, frame: &Frame<'_>) -> (Vec<Placed>, Vec<u32>) {
-    let mut placed: Vec<Placed> = Vec::with_capacity(prepared.append.events.len());
-    let mut tags = Vec::with_capacity(prepared.tags());
-    let mut before: Option<HashedEvent<'_>> = None;
-    for (at, next) in prepared.hashed().enumerate() {
-        let HashedEvent { event, names } = next;
-        let (stream, head) = coder.stream(next, frame.streams[at]);
+/// Gives the events of a frame their places and codes.
+fn place(coder: &mut Coder<'_, '_>, prepared: &Prepared, frame: &Frame<'_>, scratch: &mut Scratch) {
+    let Scratch { streams, placed, tags } = scratch;
+    placed.clear();
+    placed.reserve(streams.len());
+    tags.clear();
+    tags.reserve(prepared.tags());
+    // Codes stay the same while names are added.
+    let has_codes = prepared.has_codes_of(coder.index);
+    for (at, (next, known)) in prepared.events(has_codes).zip(&*streams).enumerate() {
+        let event = next.event;
+        let (stream, head) = coder.stream(&next, *known);
         let version = frame.versions.map_or(head + 1, |versions| versions[at].0);
         coder.index.set_head(stream, version);
-        // Most names are those of the event before, which saves looking them up.
-        let like = before.as_ref().zip(placed.last());
-        let event_type = match like {
-            Some((like, placed)) if like.event.event_type == event.event_type => placed.place.event_type,
-            _ => coder.code(Kind::Type, names.event_type, event.event_type.as_str()).0,
-        };
-        let source = match like {
-            Some((like, placed)) if like.event.source == event.source => placed.place.source,
-            _ => coder.code(Kind::Source, names.source, event.source.as_str()).0,
-        };
-        let content_type = match like {
-            Some((like, placed)) if like.event.content_type == event.content_type => placed.place.content_type,
-            _ => coder.code(Kind::ContentType, names.content_type, &event.content_type).0,
-        };
+        let event_type = coder.code(Kind::Type, next.event_type, || event.event_type.as_str()).0;
+        let source = coder.code(Kind::Source, next.source, || event.source.as_str()).0;
+        let content_type = coder.code(Kind::ContentType, next.content_type, || &event.content_type).0;
         let start = tags.len();
-        for (number, (tag, hash)) in event.tags.iter().zip(names.tags).enumerate() {
-            let code = match like {
-                Some((like, placed))
-                    if like.names.tags.get(number) == Some(hash) && like.event.tags[number] == *tag =>
-                {
-                    tags[placed.tags.start + number]
-                }
-                _ => coder.code(Kind::Tag, *hash, tag.as_str()).0,
-            };
-            tags.push(code);
+        for (number, known) in next.tags().enumerate() {
+            tags.push(coder.code(Kind::Tag, known, || event.tags[number].as_str()).0);
         }
         let position = frame.first + at as u64;
-        let recorded = frame.recorded;
-        let place = Place { stream, event_type, source, content_type, position, version, recorded };
+        let place = Place { stream, event_type, source, content_type, position, version, recorded: frame.recorded };
         placed.push(Placed { place, tags: start..tags.len() });
-        before = Some(next);
     }
-    (placed, tags)
 }
 
 impl Coder<'_, '_> {
     /// The code of an event's stream, and the version it stands at.
-    fn stream(&mut self, HashedEvent { event, names }: HashedEvent<'_>, known: KnownStream) -> (u32, u64) {
+    fn stream(&mut self, event: &PreparedEvent<'_>, known: KnownStream) -> (u32, u64) {
         match known {
             KnownStream::Code(code) => (code, self.index.head(code)),
-            KnownStream::Head(head) => match self.code(Kind::Stream, names.stream, event.stream.as_str()) {
+            KnownStream::Head(head) => match self.code(Kind::Stream, event.stream, || event.event.stream.as_str()) {
                 (code, true) => (code, head),
                 // An earlier event of the frame has made it known.
                 (code, false) => (code, self.index.head(code)),
@@ -264,8 +268,12 @@ impl Coder<'_, '_> {
     }
 
     /// The code of a name, written to the frame if it is new to the segment; and whether it is.
-    fn code(&mut self, kind: Kind, hash: NameHash, name: &str) -> (u32, bool) {
-        let (code, new) = self.index.intern_hashed(kind, hash, name);
+    fn code<'n>(&mut self, kind: Kind, known: KnownName, name: impl FnOnce() -> &'n str) -> (u32, bool) {
+        if let Some(code) = known.code {
+            return (code, false);
+        }
+        let name = name();
+        let (code, new) = self.index.intern_hashed(kind, known.hash, name);
         if new {
             put_name(self.out, kind, name);
         }

@@ -22,12 +22,15 @@ fn total(metadata: usize, payload: usize, tags: usize) -> usize {
 /// An event encoded up to where its place must be known.
 #[derive(Clone, Debug)]
 pub(crate) struct Body {
+    pub(crate) id: EventId,
     /// Bytes of the encoding in its append's buffer.
     pub(crate) range: std::ops::Range<usize>,
     /// Their checksum, to be continued.
     pub(crate) checksum: u32,
     /// Length of the whole record.
     pub(crate) length: usize,
+    /// How many tags the event has.
+    pub(crate) tags: usize,
 }
 
 /// Encodes what the author says of `event` at the end of `out`.
@@ -46,7 +49,8 @@ pub(crate) fn encode_body(event: &NewEvent, out: &mut Vec<u8>) -> Body {
     event.metadata.encode(out);
     out.extend_from_slice(&event.payload);
     let range = start..out.len();
-    Body { checksum: crc32c::crc32c(&out[range.clone()]), range, length }
+    let checksum = crc32c::crc32c(&out[range.clone()]);
+    Body { id: event.id, range, checksum, length, tags: event.tags.len() }
 }
 
 /// What the committer knows of an event.

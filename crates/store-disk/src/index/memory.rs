@@ -5,7 +5,10 @@
 
 use std::{
     hash::BuildHasher,
-    sync::{Arc, LazyLock},
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
@@ -24,6 +27,7 @@ use crate::{
 /// The index of the active segment, and of a sealed one until its file is written.
 #[derive(Default)]
 pub(crate) struct MemoryIndex {
+    serial: Serial,
     pub(super) names: Arc<GrowingNames>,
     codes: [HashTable<Coded>; KINDS],
     pub(super) categories: Vec<Box<str>>,
@@ -40,6 +44,17 @@ pub(crate) struct MemoryIndex {
     pub(super) frames: Vec<FrameEntry>,
     pub(super) changes: Vec<StreamChange>,
     lists: Lists,
+}
+
+/// Which index of this process it is: codes that one has given mean nothing to another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Serial(u64);
+
+impl Default for Serial {
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 /// One stream of the segment.
@@ -94,6 +109,10 @@ impl MemoryIndex {
             ids: Ids::with_capacity(events),
             ..Self::default()
         }
+    }
+
+    pub(crate) fn serial(&self) -> Serial {
+        self.serial
     }
 
     pub(crate) fn names(&self) -> &Arc<GrowingNames> {
