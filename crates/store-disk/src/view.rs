@@ -2,7 +2,7 @@
 
 use std::{
     ops::{Deref, RangeInclusive},
-    sync::Arc,
+    sync::{Arc, PoisonError},
 };
 
 use mainspring_event::EventId;
@@ -176,7 +176,8 @@ impl Segments {
     pub(crate) fn any_known(&self, ids: impl Iterator<Item = EventId> + Clone) -> Result<bool, Damage> {
         // The one that grows, all at once; the others only where they may have an id.
         let Some((last, sealed)) = self.list.split_last() else { return Ok(false) };
-        if last.with_unlisted_index(|index| ids.clone().any(|id| index.find_id(id).is_some()))? {
+        let growing = last.memory_index().expect("the segment that grows has its index in memory");
+        if growing.read().unwrap_or_else(PoisonError::into_inner).knows_any(ids.clone()) {
             return Ok(true);
         }
         let newest = sealed.len().checked_sub(1).map(|last| self.newest[last]);

@@ -17,6 +17,9 @@ pub(super) struct Ids {
 
 const UPPER: u64 = !0 << 32;
 
+/// So many slots are read at once.
+const AHEAD: usize = 16;
+
 impl Ids {
     /// With room for so many ids.
     pub(super) fn with_capacity(ids: usize) -> Self {
@@ -46,6 +49,30 @@ impl Ids {
                 }
             }
             at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    /// Whether any of these ids is there.
+    ///
+    /// The slots of several ids are read before the first of them is looked at, because each lies in memory that no
+    /// processor has at hand: waiting for all of them takes hardly longer than waiting for one.
+    pub(super) fn have_any(&self, mut ids: impl Iterator<Item = EventId>) -> bool {
+        if self.slots.is_empty() {
+            return false;
+        }
+        let mut ahead = [(None, 0); AHEAD];
+        loop {
+            let mut filled = 0;
+            for (place, id) in ahead.iter_mut().zip(ids.by_ref()) {
+                *place = (Some(id), self.slots[self.first_slot(hash(id))]);
+                filled += 1;
+            }
+            if ahead[..filled].iter().any(|(id, slot)| *slot != 0 && id.is_some_and(|id| self.find(id).is_some())) {
+                return true;
+            }
+            if filled < AHEAD {
+                return false;
+            }
         }
     }
 
@@ -112,5 +139,10 @@ mod tests {
         assert_eq!(ids.as_slice(), known);
         assert!((0..).zip(&known).all(|(ordinal, id)| ids.find(*id) == Some(ordinal)));
         assert_eq!(ids.find(EventId::new()), None);
+        let others = || (0..100).map(|_| EventId::new());
+        assert!(!ids.have_any(others()) && !ids.have_any(std::iter::empty()));
+        for (before, known) in known.iter().enumerate().take(100) {
+            assert!(ids.have_any(others().take(before).chain([*known]).chain(others())));
+        }
     }
 }

@@ -193,6 +193,11 @@ impl MemoryIndex {
         self.streams[entry.stream as usize].head = entry.version;
     }
 
+    /// Whether any of these ids is known.
+    pub(crate) fn knows_any(&self, ids: impl Iterator<Item = EventId>) -> bool {
+        self.ids.have_any(ids)
+    }
+
     pub(crate) fn add_changes(&mut self, changes: &[StreamChange]) {
         self.changes.extend_from_slice(changes);
     }

@@ -112,9 +112,8 @@ fn time_ordered_ids_are_looked_for_where_their_time_is() {
     assert_eq!(matching(15), Matching::Some(vec![]));
     assert_eq!(view.find_id(at(30)).unwrap().map(|found| found.segment.number), Some(3));
     assert!(view.find_id(at(25)).unwrap().is_none());
-    let event = |second| NewEvent { id: at(second), ..NewEvent::json("a".parse().unwrap(), "T".parse().unwrap(), "") };
-    assert!(view.any_known(&[event(25), event(10)]).unwrap());
-    assert!(!view.any_known(&[event(25), event(11)]).unwrap());
+    assert!(view.any_known([25, 10].into_iter().map(at)).unwrap());
+    assert!(!view.any_known([25, 11].into_iter().map(at)).unwrap());
 }
 
 /// A UUIDv7 of this time.
