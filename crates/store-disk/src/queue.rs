@@ -162,7 +162,8 @@ impl Lead {
                 self.gather(expected).await;
                 // Who came too late for this group belongs to the next one.
                 expected = self.commit().await + self.queue.waiting().0;
-                if self.resign() {
+                // Of several who were answered together the first to come again would commit alone, while the others wait.
+                if expected <= 1 && self.resign() {
                     return;
                 }
             }

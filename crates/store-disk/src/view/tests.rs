@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mainspring_event::{EventId, NewEvent};
+use mainspring_event::EventId;
 use mainspring_store::{Lineage, Query, StoreId};
 use tempfile::TempDir;
 
