@@ -185,15 +185,14 @@ fn a_run_that_is_not_what_was_written_says_so_and_is_written_again() {
         let runs: Vec<_> = disk.list().unwrap().into_iter().filter(|name| name.ends_with(".dir")).collect();
         let [run, another, ..] = runs.as_slice() else { panic!("{runs:?}") };
         let other = disk.contents(another).unwrap();
-        let spoil: [&dyn Fn(&mut Vec<u8>); 4] = [
-            &|bytes| bytes[100] ^= 1,
-            &|bytes| bytes.truncate(200),
-            &|bytes| *bytes.last_mut().unwrap() ^= 1,
-            &|bytes| *bytes = other.clone(),
-        ];
-        for (number, spoil) in spoil.into_iter().enumerate() {
+        let mut flipped = disk.contents(run).unwrap();
+        flipped[100] ^= 1;
+        let mut at_the_end = disk.contents(run).unwrap();
+        *at_the_end.last_mut().unwrap() ^= 1;
+        let short = other[..200].to_vec();
+        for (number, content) in [flipped, at_the_end, short, other].into_iter().enumerate() {
             let copy = disk.if_crashed(Unsynced::Kept);
-            copy.tamper(run, spoil);
+            copy.tamper(run, |bytes| *bytes = content);
             let verified = verify(&copy);
             assert!(!verified.is_intact(), "{number}");
             let [finding] = verified.findings.as_slice() else { panic!("{number}: {verified:?}") };
