@@ -25,7 +25,7 @@ use crate::{
     format::{
         FORMAT,
         manifest::{BadManifest, MANIFEST, Manifest, SegmentEntry},
-        segment::{SEGMENT_HEAD, SegmentHead, log_name},
+        segment::{SEGMENT_HEAD, SegmentHead, is_segment_name, log_name},
         watermark::{self, WATERMARK, WATERMARK_LEN},
     },
     image::{ImageWriter, PAGE},
@@ -181,7 +181,7 @@ pub(crate) fn load_any_manifest(disk: &dyn Disk) -> Result<Manifest, OpenError> 
 
 /// Whether there is a segment that is more than a head. A creation that was interrupted leaves just that.
 fn holds_commits(disk: &dyn Disk) -> io::Result<bool> {
-    for name in disk.list()?.iter().filter(|name| name.ends_with(".log")) {
+    for name in disk.list()?.iter().filter(|name| name.ends_with(".log") && is_segment_name(name)) {
         let file = disk.open(name, Access::Read)?;
         let mut behind_head = [0; 1];
         if file.read_at(SEGMENT_HEAD, &mut behind_head)? > 0 && behind_head != [0] {
@@ -263,7 +263,7 @@ pub(crate) fn remove_garbage(disk: &dyn Disk, manifest: &Manifest, runs: &[Arc<R
             || runs.iter().any(|run| name == run.name())
     };
     for name in disk.list()? {
-        let ours = [".log", ".idx", ".new"].iter().any(|end| name.ends_with(end)) || is_run_name(&name);
+        let ours = is_segment_name(&name) || is_run_name(&name) || name.ends_with(".new");
         if ours && !live(&name) {
             tracing::info!(file = %disk.describe(&name), "removing a file that is not needed any more");
             disk.remove(&name)?;
