@@ -10,6 +10,8 @@
 
 mod build;
 mod filter;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod hash;
 mod keeper;
 mod load;
@@ -17,6 +19,10 @@ mod merge;
 mod run;
 mod write;
 
+#[cfg(test)]
+pub(crate) use fuzzing::level_of_run;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use fuzzing::{ask_run, repair_run};
 pub(crate) use hash::Key;
 pub(crate) use keeper::Keeper;
 pub(crate) use load::{is_run_name, is_whole_run, load_runs};

@@ -14,6 +14,7 @@ use mainspring_store::{StoreId, StreamChange};
 pub use seeds::{Seed, seeds};
 
 use crate::{
+    directory::{ask_run, repair_run},
     format::{
         array_at,
         frame::{FrameHead, Kind, names, put_emptied, put_name},
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("manifest", manifest),
     ("watermark", mark),
     ("index", index),
+    ("run", run),
     ("scan", scan),
     ("metadata", metadata),
 ];
@@ -151,6 +153,12 @@ fn ask(index: &(impl Index + Names)) {
         assert!(index.ordinal_after(position) > ordinal && index.ordinal_at(i64::MIN) == 0);
         std::hint::black_box((index.offset(ordinal), index.stream_of(ordinal), index.type_of(ordinal)));
     }
+}
+
+/// A run of the directory, and everything that can be asked of it.
+pub fn run(bytes: &[u8]) {
+    ask_run(bytes, true);
+    ask_run(&repair_run(bytes), false);
 }
 
 /// The frames of a whole segment, as recovery reads them.

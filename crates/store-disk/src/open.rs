@@ -1,5 +1,9 @@
 //! Opening: from the files that the manifest names to a log with an end.
 
+mod active;
+mod head;
+mod sealed;
+
 use std::{
     any::Any,
     io,
@@ -7,29 +11,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::Bytes;
 use mainspring_event::Position;
 use mainspring_store::{Clock, Lineage, StoreId};
 
 use crate::{
     catalog::Catalog,
-    commit::{LogEnd, image_bytes, open_index, write_image, write_index},
+    commit::{LogEnd, write_image},
     core::{Core, about},
     damage::Damage,
     directory::{Run, is_run_name, load_runs},
-    disk::{Access, Disk, DiskFile, LockError},
+    disk::{Access, Disk, LockError},
     error::OpenError,
     format::{
         FORMAT,
         manifest::{BadManifest, MANIFEST, Manifest, SegmentEntry},
-        segment::{BadHead, SEGMENT_HEAD, SegmentHead, log_name},
+        segment::{SEGMENT_HEAD, SegmentHead, is_segment_name, log_name},
         watermark::{self, WATERMARK, WATERMARK_LEN},
     },
     image::{ImageWriter, PAGE},
     rules::Rules,
-    scan::{Continuation, Scanned, Scanner, index_sealed, scan},
-    segment::{Segment, SegmentPlace},
+    segment::Segment,
 };
+use active::open_active;
+use head::damaged;
+use sealed::open_all_sealed;
+
+pub(crate) use active::Active;
+pub(crate) use sealed::index_again;
 
 /// A reader that looks for a live writer holds the lock for a moment; a writer waits that long.
 const LOCK_PATIENCE: Duration = Duration::from_millis(200);
@@ -57,15 +65,6 @@ pub(crate) struct Opened {
     pub(crate) manifest: Manifest,
     pub(crate) active: Active,
     pub(crate) recorded: i64,
-}
-
-/// The segment at the end of the log.
-pub(crate) struct Active {
-    pub(crate) segment: Arc<Segment>,
-    pub(crate) file: Arc<dyn DiskFile>,
-    pub(crate) continuation: Continuation,
-    /// What is in the file, where it is to be written.
-    image: Option<ImageWriter>,
 }
 
 /// Takes the lock, waiting a moment for readers that only look.
@@ -182,7 +181,7 @@ pub(crate) fn load_any_manifest(disk: &dyn Disk) -> Result<Manifest, OpenError> 
 
 /// Whether there is a segment that is more than a head. A creation that was interrupted leaves just that.
 fn holds_commits(disk: &dyn Disk) -> io::Result<bool> {
-    for name in disk.list()?.iter().filter(|name| name.ends_with(".log")) {
+    for name in disk.list()?.iter().filter(|name| name.ends_with(".log") && is_segment_name(name)) {
         let file = disk.open(name, Access::Read)?;
         let mut behind_head = [0; 1];
         if file.read_at(SEGMENT_HEAD, &mut behind_head)? > 0 && behind_head != [0] {
@@ -230,25 +229,6 @@ fn open(
     Ok(Opened { core, manifest, active, recorded })
 }
 
-/// Opens the sealed segments. Where the index of one is built again, it is written at once, so that memory for one of them
-/// is enough; only the newest, whose index is what a crash may leave unwritten, is left to be written later.
-fn open_all_sealed(core: &Core, sealed: &[&SegmentEntry], tail: Tail, rules: &mut Rules) -> Result<(), OpenError> {
-    let mut opened = Vec::with_capacity(sealed.len());
-    for (at, entry) in sealed.iter().enumerate() {
-        let segment = open_sealed(core, entry, rules)?;
-        let rebuilt = segment.memory_index().is_some();
-        opened.push(Arc::new(segment));
-        if rebuilt && matches!(tail, Tail::Recover { .. }) && at + 1 < sealed.len() {
-            core.change_view(|segments| segments.append(&mut opened));
-            if let Err(error) = write_index(core, entry.number) {
-                tracing::warn!(%error, number = entry.number, "the index of a segment could not be written");
-            }
-        }
-    }
-    core.change_view(|segments| segments.append(&mut opened));
-    Ok(())
-}
-
 /// The runs of the directory that are there. Without them looking things up takes longer, and that is all.
 pub(crate) fn find_runs(core: &Core) -> Vec<Arc<Run>> {
     let view = core.view();
@@ -268,169 +248,6 @@ fn last_recorded(core: &Core, active: &Segment) -> Result<i64, Damage> {
     Ok(last.max(sealed).unwrap_or(i64::MIN))
 }
 
-/// The head of a segment, checked against what the manifest says of it.
-fn read_head(
-    core: &Core,
-    entry: &SegmentEntry,
-    file: &Arc<dyn DiskFile>,
-) -> Result<(SegmentHead, SegmentPlace), OpenError> {
-    let name = entry.log_name();
-    let file_name = core.disk.describe(&name);
-    let size = file.size().map_err(|error| about(&*core.disk, &name, &error))?;
-    if size < SEGMENT_HEAD {
-        return Err(damaged(&file_name, size, "the file ends before the end of its head").into());
-    }
-    let bytes = file.read_exact_at(0, SEGMENT_HEAD as usize).map_err(|error| about(&*core.disk, &name, &error))?;
-    let head = SegmentHead::decode(&bytes).map_err(|bad| match bad {
-        BadHead::Newer(found) => OpenError::Newer { file: file_name.clone(), found, supported: FORMAT },
-        BadHead::Damaged => damaged(&file_name, 0, "the head of the segment cannot be read").into(),
-    })?;
-    let named = (core.store, entry.number, entry.base, entry.generation());
-    if (head.store, head.number, head.base, head.generation) != named {
-        return Err(damaged(&file_name, 0, "it is not the segment that the manifest names").into());
-    }
-    let (number, base, first_position) = (head.number, head.base, head.first_position);
-    Ok((head, SegmentPlace { number, generation: head.generation, base, first_position, file_name }))
-}
-
-/// Opens the file of a segment that the manifest names.
-fn open_log(core: &Core, entry: &SegmentEntry, access: Access) -> Result<Arc<dyn DiskFile>, OpenError> {
-    let name = entry.log_name();
-    let file = match access {
-        Access::Read => core.disk.open(&name, access),
-        Access::Write => core.disk.open_log(&name),
-    };
-    file.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => damaged(&core.disk.describe(&name), 0, "the file is missing").into(),
-        _ => about(&*core.disk, &name, &error).into(),
-    })
-}
-
-fn damaged(file: &str, offset: u64, what: &str) -> Damage {
-    Damage { file: file.to_owned(), offset, what: what.to_owned() }
-}
-
-/// The log of a sealed segment.
-fn open_sealed_log(core: &Core, entry: &SegmentEntry) -> Result<(SegmentPlace, Bytes), OpenError> {
-    let name = entry.log_name();
-    let file = open_log(core, entry, Access::Read)?;
-    let length = entry.sealed.unwrap_or_default();
-    if file.size()? < length {
-        let what = format!("the file has {} bytes, the manifest says {length}", file.size()?);
-        return Err(damaged(&core.disk.describe(&name), file.size()?, &what).into());
-    }
-    let (_, place) = read_head(core, entry, &file)?;
-    Ok((place, file.map(length)?))
-}
-
-/// A sealed segment, with the index from its file or, where that is missing or bad, built again from the log.
-fn open_sealed(core: &Core, entry: &SegmentEntry, rules: &mut Rules) -> Result<Segment, OpenError> {
-    let (place, log) = open_sealed_log(core, entry)?;
-    let index = match open_index(core, &entry.index_name(), entry.number, log.len() as u64) {
-        Ok(Ok(index)) => {
-            let changes = index.changes();
-            changes.map(|changes| (index, changes)).map_err(|bad| bad.to_string())
-        }
-        Ok(Err(bad)) => Err(bad.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    match index {
-        Ok((index, changes)) => {
-            changes.iter().for_each(|change| rules.apply(change));
-            Ok(Segment::sealed(place, log, index))
-        }
-        Err(reason) => {
-            tracing::info!(%reason, index = %core.disk.describe(&entry.index_name()), "building an index again");
-            let index = index_sealed(&place, &log)?;
-            index.changes().iter().for_each(|change| rules.apply(change));
-            Ok(Segment::sealed_in_memory(place, log, index))
-        }
-    }
-}
-
-/// A sealed segment, its index built again from the log whether there is one or not.
-pub(crate) fn index_again(core: &Core, entry: &SegmentEntry) -> Result<Segment, OpenError> {
-    let (place, log) = open_sealed_log(core, entry)?;
-    let index = index_sealed(&place, &log)?;
-    Ok(Segment::sealed_in_memory(place, log, index))
-}
-
-/// The segment at the end of the log.
-fn open_active(
-    core: &Core,
-    entry: &SegmentEntry,
-    synced: u64,
-    tail: Tail,
-    rules: &mut Rules,
-) -> Result<Active, OpenError> {
-    let access = if matches!(tail, Tail::Recover { .. }) { Access::Write } else { Access::Read };
-    let file = open_log(core, entry, access)?;
-    let (head, place) = read_head(core, entry, &file)?;
-    let mut length = file.size()?;
-    match tail {
-        Tail::Recover { .. } => {}
-        // What is whole in the file may not be on the disk yet; it must be before anyone sees it.
-        Tail::Whole => file.sync()?,
-        Tail::Synced => length = length.min(synced.saturating_sub(entry.base).max(SEGMENT_HEAD)),
-        Tail::Backup => {
-            let copied = entry.sealed.unwrap_or_default().max(SEGMENT_HEAD);
-            if length < copied {
-                let what = format!("the file has {length} bytes, the manifest says {copied}");
-                return Err(damaged(&place.file_name, length, &what).into());
-            }
-            length = copied;
-        }
-    }
-    let length = usize::try_from(length).map_err(io::Error::other)?;
-    let mut image = match tail {
-        Tail::Recover { segment_bytes } => ImageWriter::new(image_bytes(segment_bytes.max(length as u64))?)?,
-        _ => ImageWriter::new(length)?,
-    };
-    file.read_exact_into(0, image.write(0..length))?;
-    let frames = image.read(SEGMENT_HEAD as usize..length);
-    let from = Continuation { offset: SEGMENT_HEAD, previous: head.chain(), next_position: head.first_position };
-    let scanner = Scanner::new(frames, place.base, from, core.store);
-    let Scanned { index, continuation, synced: marked } = scan(scanner, &place)?;
-    let end = usize::try_from(continuation.offset).map_err(io::Error::other)?;
-    let behind = image.read(end..length);
-    // Mostly zeros, which hold no frame and are quickly passed over.
-    let torn = behind.chunks(4096).any(|piece| piece.iter().fold(0, |any, byte| any | byte) != 0);
-    let marked_behind =
-        if torn { Scanner::new(behind, place.base, continuation, core.store).synced_behind() } else { 0 };
-    let known = marked_behind.max(synced);
-    if known > place.base + continuation.offset {
-        let what = "a frame cannot be read, but it had been synced: this is damage, not a torn end";
-        return Err(damaged(&place.file_name, continuation.offset, what).into());
-    }
-    if tail == Tail::Backup && !behind.is_empty() {
-        let what = "a frame of the backup cannot be read";
-        return Err(damaged(&place.file_name, continuation.offset, what).into());
-    }
-    index.changes().iter().for_each(|change| rules.apply(change));
-    if !matches!(tail, Tail::Recover { .. }) {
-        let segment = Arc::new(Segment::followed(place, file.clone(), continuation.offset, index));
-        return Ok(Active { segment, file, continuation, image: None });
-    }
-    recover_tail(&file, &mut image, synced.max(marked).saturating_sub(entry.base), end)?;
-    if torn {
-        tracing::info!(file = %place.file_name, offset = end, "cutting off a torn end that was never acknowledged");
-        file.set_len(continuation.offset)?;
-    }
-    file.sync()?;
-    image.freeze(end);
-    let segment = Arc::new(Segment::growing(place, image.image().clone(), index));
-    Ok(Active { segment, file, continuation, image: Some(image) })
-}
-
-/// Writes the frames of a segment again that are not known to be synced.
-///
-/// After a failed sync the machine may take pages for written that never were. They can be read, but no later sync writes
-/// them unless they are written to again.
-fn recover_tail(file: &Arc<dyn DiskFile>, image: &mut ImageWriter, synced: u64, end: usize) -> io::Result<()> {
-    let from = usize::try_from(synced.max(SEGMENT_HEAD)).map_err(io::Error::other)?.min(end);
-    write_image(&**file, image, from, end).map(drop)
-}
-
 /// How far the log is known to be synced.
 pub(crate) fn read_watermark(disk: &dyn Disk) -> u64 {
     let bytes = disk.open(WATERMARK, Access::Read).and_then(|file| file.read_exact_at(0, WATERMARK_LEN));
@@ -446,7 +263,7 @@ pub(crate) fn remove_garbage(disk: &dyn Disk, manifest: &Manifest, runs: &[Arc<R
             || runs.iter().any(|run| name == run.name())
     };
     for name in disk.list()? {
-        let ours = [".log", ".idx", ".new"].iter().any(|end| name.ends_with(end)) || is_run_name(&name);
+        let ours = is_segment_name(&name) || is_run_name(&name) || name.ends_with(".new");
         if ours && !live(&name) {
             tracing::info!(file = %disk.describe(&name), "removing a file that is not needed any more");
             disk.remove(&name)?;

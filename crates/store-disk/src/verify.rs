@@ -1,6 +1,5 @@
 //! Checks every byte that matters, changing nothing: all checksums, all indexes against the log, and the order of it all.
 
-mod agreement;
 mod finding;
 mod segment;
 

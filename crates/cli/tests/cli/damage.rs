@@ -2,6 +2,12 @@
 
 use std::fs;
 
+use mainspring::{
+    disk::Options,
+    event::NewEvent,
+    store::{Append, EventStore},
+};
+
 use crate::kit::Place;
 
 /// Flips a bit of the first event's payload; answers the log's name.
@@ -104,4 +110,79 @@ fn a_damaged_or_missing_manifest_is_damage_too() {
     fs::remove_file(&manifest).unwrap();
     assert_eq!(place.run("verify", "").code, Some(4));
     assert_eq!(place.run("append order-1 --type A", "").code, Some(4));
+}
+
+/// A store of small segments, with runs of the directory.
+async fn of_segments() -> Place {
+    let place = Place::new();
+    let options = Options::default().segment_bytes(4096).replayable();
+    let store = options.open(place.path("mainspring-data")).unwrap();
+    for _ in 0..30 {
+        let event = NewEvent::json("note-1".parse().unwrap(), "Noted".parse().unwrap(), vec![b'x'; 201]);
+        store.append(Append::new([event])).await.unwrap();
+    }
+    store.close().unwrap();
+    place
+}
+
+/// Changes one byte of a file of the store.
+fn change(place: &Place, file: &str, at: impl Fn(&[u8]) -> usize) {
+    let path = place.path("mainspring-data").join(file);
+    let mut bytes = fs::read(&path).unwrap();
+    let at = at(&bytes);
+    bytes[at] ^= 1;
+    fs::write(&path, bytes).unwrap();
+}
+
+/// What `verify` says of a change that costs no event, to people and to programs.
+fn costs_no_event(place: &Place, file: &str, offset: u64, kind: &str, what: &str, advice: &str) {
+    let file = format!("./mainspring-data/{file}");
+    let ran = place.run("verify", "");
+    let (_, found) = ran.out.split_once('\n').unwrap();
+    let expected =
+        format!("damaged: {file} at offset {offset}: {what}\n  lost: no event\n  do:   {advice}.\n1 damage found\n");
+    assert_eq!((ran.code, found, ran.err.as_str()), (Some(4), expected.as_str(), ""));
+    let ran = place.run("verify --json", "");
+    let json: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &json["intact"], &json["events"]), (Some(4), &false.into(), &30.into()));
+    let expected = serde_json::json!([{
+        "kind": kind,
+        "damage": true,
+        "file": file,
+        "offset": offset,
+        "what": what,
+        "lost": null,
+        "advice": advice,
+    }]);
+    assert_eq!(json["findings"], expected);
+    let ran = place.run("events --json", "");
+    assert_eq!((ran.code, ran.out.lines().count()), (Some(0), 30), "every event is shown: {}", ran.err);
+}
+
+#[tokio::test]
+async fn padding_that_is_not_zero_costs_no_event() {
+    let place = of_segments().await;
+    let number = |bytes: &[u8], at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    // The last byte of the first frame.
+    change(&place, "00000001.log", |bytes| {
+        let end = 64 + number(bytes, 64 + 8);
+        assert_eq!(bytes[end - 1], 0, "the frame is filled up");
+        end - 1
+    });
+    let what = "what fills up this commit is not zero";
+    let advice = "Make a backup and check the disk: what it did to bytes that mean nothing it can do to others";
+    costs_no_event(&place, "00000001.log", 64, "padding_damaged", what, advice);
+}
+
+#[tokio::test]
+async fn a_bad_run_of_the_directory_costs_no_event() {
+    let place = of_segments().await;
+    let run = "00000001-00000001.dir";
+    change(&place, run, |bytes| bytes.len() - 1);
+    let advice = "Delete it, the next writer writes it again, and check the disk";
+    costs_no_event(&place, run, 0, "run_damaged", "it is not what was written", advice);
+    fs::remove_file(place.path("mainspring-data").join(run)).unwrap();
+    assert_eq!(place.run("verify", "").code, Some(0), "one that is not there is no damage");
+    assert_eq!(place.run("append note-1 --type Noted", "").code, Some(0));
+    assert_eq!(place.run("verify", "").code, Some(0));
 }

@@ -67,7 +67,8 @@ pub(crate) fn load_runs(
 
 /// Whether these bytes are what was written to the file of this name.
 pub(crate) fn is_whole_run(bytes: Bytes, name: &str) -> bool {
-    Run::open(bytes, name.to_owned(), Arc::default()).and_then(|run| run.verify()).is_ok()
+    let run = Run::open(bytes, name.to_owned(), Arc::default());
+    run.is_ok_and(|run| range_of(name) == Some(run.range().into_inner()) && run.verify().is_ok())
 }
 
 fn open_run(disk: &dyn Disk, name: &str, bell: &Arc<Bell>) -> io::Result<Run> {

@@ -95,5 +95,17 @@ pub(crate) fn compacted_index_name(number: u32, generation: u32) -> String {
     format!("{number:08}-{generation}.idx")
 }
 
+/// Whether a file of this name is a segment or the index of one.
+pub(crate) fn is_segment_name(name: &str) -> bool {
+    let Some((stem, _)) = name.rsplit_once('.') else { return false };
+    let (number, generation) = stem.split_once('-').map_or((stem, None), |(number, rest)| (number, Some(rest)));
+    let (Ok(number), Ok(generation)) = (number.parse(), generation.map(str::parse).transpose()) else { return false };
+    let names = match generation {
+        None => [log_name(number), index_name(number)],
+        Some(generation) => [compacted_log_name(number, generation), compacted_index_name(number, generation)],
+    };
+    names.iter().any(|one| one == name)
+}
+
 #[cfg(test)]
 mod tests;

@@ -2,7 +2,10 @@
 
 use std::{fs, path::PathBuf};
 
+use mainspring_store::StreamChange;
+
 use super::TARGETS;
+use crate::directory::level_of_run;
 
 /// How many variants each target gets.
 const VARIANTS: u64 = 4_000;
@@ -96,4 +99,13 @@ fn the_corpus_is_real() {
     whole("manifest", |bytes| super::Manifest::decode(bytes).is_ok());
     whole("watermark", |bytes| super::watermark::decode(bytes) > 0);
     whole("scan", |bytes| super::repair::segment(bytes) == bytes);
+    whole("run", |bytes| super::repair_run(bytes) == bytes);
+
+    let some = |target, is_such: fn(&[u8]) -> bool| {
+        assert!(corpus(target).iter().any(|(_, bytes)| is_such(bytes)), "{target} lacks a part of the format");
+    };
+    some("frame", |bytes| super::names(bytes).flatten().any(|name| name.emptied_at.is_some()));
+    some("frame", |bytes| serde_json::from_slice::<Vec<StreamChange>>(bytes).is_ok_and(|changes| !changes.is_empty()));
+    some("scan", |bytes| super::SegmentHead::decode(bytes).is_ok_and(|head| head.generation > 0));
+    some("run", |bytes| level_of_run(bytes) > Some(0));
 }

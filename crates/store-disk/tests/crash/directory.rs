@@ -1,11 +1,7 @@
 //! A store of many segments: opening reads their headers, look-ups touch only those that hold what is asked for, and what
 //! becomes of the derived files changes no answer.
 
-use std::{
-    ops::RangeInclusive,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{ops::RangeInclusive, sync::Arc};
 
 use futures_util::StreamExt;
 use mainspring_event::{EventId, NewEvent, StoredEvent, Tag, Version};
@@ -15,7 +11,7 @@ use mainspring_store::{
 };
 use mainspring_store_disk::{Disk, DiskStore};
 
-use crate::kit::{block_on, clock, in_place, replayable, stream};
+use crate::kit::{block_on, clock, in_place, replayable, stream, wait_for};
 
 const NEEDLE: &str = "needle-1";
 
@@ -225,15 +221,6 @@ fn ids_that_are_not_time_ordered_are_recognised_in_every_segment() {
     });
 }
 
-/// Waits until files are as they should be.
-fn wait_for(what: &str, is_so: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while !is_so() {
-        assert!(Instant::now() < deadline, "{what}");
-        std::thread::yield_now();
-    }
-}
-
 /// Whether a byte of a small run means something: the others are between its sections.
 fn is_used(run: &[u8], offset: usize) -> bool {
     let number = |at: usize| usize::try_from(u64::from_le_bytes(run[at..][..8].try_into().unwrap())).unwrap();
@@ -257,7 +244,7 @@ fn a_run_that_is_damaged_missing_or_stale_is_written_again() {
         let other = Haystack::of(75, &[2]).await;
         for run in &all {
             let bytes = original.contents(run).unwrap();
-            let mut spoilings: Vec<Box<dyn Fn(&SimDisk)>> = vec![
+            let mut spoilings: Vec<Spoiling<'_>> = vec![
                 Box::new(|disk| disk.remove(run).unwrap()),
                 Box::new(|disk| disk.tamper(run, Vec::clear)),
                 Box::new(|disk| disk.tamper(run, |bytes| bytes.truncate(bytes.len() - 1))),
@@ -281,6 +268,9 @@ fn a_run_that_is_damaged_missing_or_stale_is_written_again() {
         }
     });
 }
+
+/// Something that becomes of the files of a directory.
+type Spoiling<'a> = Box<dyn Fn(&SimDisk) + 'a>;
 
 /// Power goes at every change of a store that writes and merges runs, and of the recovery from that.
 #[test]

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use mainspring_conformance::Seed;
+use mainspring_event::NewEvent;
 use mainspring_sim::{Fault, Operation, SimDisk, Unsynced};
-use mainspring_store::{Append, EventStore as _};
+use mainspring_store::{Append, EventStore as _, StreamChange};
 use mainspring_store_disk::{Disk, Finding, FindingKind, Lost, Verification, Which, reindex_on, verify_on};
 
-use crate::kit::{all, block_on, clock, event, replayable};
+use crate::kit::{all, block_on, clock, event, replayable, stream};
 
 /// A closed store of 60 events, one a commit, in several segments.
 async fn closed() -> SimDisk {
@@ -151,16 +152,120 @@ fn a_torn_end_is_no_damage() {
     assert_eq!(one(found.findings, FindingKind::TornEnd, &file), None);
 }
 
-/// Makes an index say something else, with the right checksums.
-fn forge(bytes: &mut [u8]) {
-    let (entry, head_end) = (80 + 20 * 19, 80 + 20 * 35);
+#[test]
+fn padding_that_is_not_zero_costs_no_event() {
+    block_on(async {
+        let disk = closed().await;
+        let (file, ..) = second(&disk);
+        let frame = frames(&disk, file)[2];
+        let bytes = disk.contents(file).unwrap();
+        let number = |at: usize| u32::from_le_bytes(bytes[frame + at..][..4].try_into().unwrap()) as usize;
+        let record = 64 + number(48) + number(52);
+        let behind = record + number(record);
+        assert!(behind < number(8), "this frame is filled up");
+        for at in behind..number(8) {
+            let copy = disk.if_crashed(Unsynced::Kept);
+            copy.tamper(file, |bytes| bytes[frame + at] = 1);
+            let verified = verify(&copy);
+            assert!(!verified.is_intact(), "something is not as it was written");
+            let [finding] = verified.findings.as_slice() else { panic!("{verified:?}") };
+            assert_eq!(finding.offset, frame as u64);
+            assert!(finding.kind.is_harmless() && finding.advice().contains("check the disk"), "{finding:?}");
+            assert_eq!(one(verified.findings, FindingKind::PaddingDamaged, file), None);
+            let store = replayable(4096, &clock()).open_on(Arc::new(copy)).unwrap();
+            assert_eq!(all(&store).await.len(), 60);
+        }
+    });
+}
+
+#[test]
+fn a_run_that_is_not_what_was_written_says_so_and_is_written_again() {
+    block_on(async {
+        let disk = closed().await;
+        let runs: Vec<_> = disk.list().unwrap().into_iter().filter(|name| name.ends_with(".dir")).collect();
+        let [run, another, ..] = runs.as_slice() else { panic!("{runs:?}") };
+        let other = disk.contents(another).unwrap();
+        let mut flipped = disk.contents(run).unwrap();
+        flipped[100] ^= 1;
+        let mut at_the_end = disk.contents(run).unwrap();
+        *at_the_end.last_mut().unwrap() ^= 1;
+        let short = other[..200].to_vec();
+        for (number, content) in [flipped, at_the_end, short, other].into_iter().enumerate() {
+            let copy = disk.if_crashed(Unsynced::Kept);
+            copy.tamper(run, |bytes| *bytes = content);
+            let verified = verify(&copy);
+            assert!(!verified.is_intact(), "{number}");
+            let [finding] = verified.findings.as_slice() else { panic!("{number}: {verified:?}") };
+            assert!(finding.kind.is_harmless() && finding.advice().starts_with("Delete it"), "{finding:?}");
+            assert_eq!(one(verified.findings, FindingKind::RunDamaged, run), None);
+            // As the advice says.
+            copy.remove(run).unwrap();
+            let store = replayable(4096, &clock()).open_on(Arc::new(copy.clone())).unwrap();
+            assert_eq!(all(&store).await.len(), 60);
+            store.close().unwrap();
+            assert_eq!(copy.contents(run), disk.contents(run), "{number}");
+            assert_eq!(verify(&copy).findings, []);
+        }
+    });
+}
+
+/// Whatever an index says, its header included, is compared with the log.
+#[test]
+fn an_index_that_says_something_else_is_told_wherever_it_does() {
+    let disk = block_on(tagged());
+    let original = disk.contents("00000001.idx").unwrap();
+    let told = |what: &str, change: &dyn Fn(&mut Vec<u8>)| {
+        let kinds: Vec<_> = found(&disk, "00000001.idx", change).iter().map(|finding| finding.kind).collect();
+        let told = [[FindingKind::IndexDisagrees], [FindingKind::IndexDamaged]].iter().any(|one| kinds == one);
+        assert!(told, "{what}: {kinds:?}");
+    };
+    let mut forged = 0;
+    for section in 0..35 {
+        let length = &original[80 + 20 * section + 8..][..8];
+        if length != [0; 8] {
+            forged += 1;
+            told(&format!("section {section}"), &|bytes| forge(bytes, section));
+        }
+    }
+    assert_eq!(forged, 35, "every section has something to say");
+    for at in 56..80 {
+        told(&format!("header at {at}"), &|bytes| {
+            bytes[at] ^= 1;
+            seal(bytes);
+        });
+    }
+}
+
+/// A closed store of which the first segment has something for every section of its index.
+async fn tagged() -> SimDisk {
+    let (disk, mut seed) = (SimDisk::new(8), Seed::new(8));
+    let store = replayable(4096, &clock()).open_on(Arc::new(disk.clone())).unwrap();
+    let change = StreamChange::Tombstone { stream: stream("b-1") };
+    store.append(Append::default().change(change)).await.unwrap();
+    for _ in 0..20 {
+        let tags = vec!["k:1".parse().unwrap()];
+        store.append(Append::new([NewEvent { tags, ..event(&mut seed, "a-1", 200) }])).await.unwrap();
+    }
+    store.close().unwrap();
+    disk.crash(Unsynced::Kept)
+}
+
+/// Makes an index say something else in this section, with the right checksums.
+fn forge(bytes: &mut [u8], section: usize) {
+    let entry = 80 + 20 * section;
     let number = |at: usize, bytes: &[u8]| u64::from_le_bytes(bytes[at..][..8].try_into().unwrap()) as usize;
     let (begin, length) = (number(entry, bytes), number(entry + 8, bytes));
     bytes[begin] ^= 1;
-    let section = crc32c::crc32c(&bytes[begin..][..length]);
-    bytes[entry + 16..][..4].copy_from_slice(&section.to_le_bytes());
-    let head = crc32c::crc32c(&bytes[..head_end]);
-    bytes[head_end..][..4].copy_from_slice(&head.to_le_bytes());
+    let checksum = crc32c::crc32c(&bytes[begin..][..length]);
+    bytes[entry + 16..][..4].copy_from_slice(&checksum.to_le_bytes());
+    seal(bytes);
+}
+
+/// Makes the checksum of an index's header right.
+fn seal(bytes: &mut [u8]) {
+    let end = 80 + 20 * 35;
+    let checksum = crc32c::crc32c(&bytes[..end]);
+    bytes[end..][..4].copy_from_slice(&checksum.to_le_bytes());
 }
 
 #[test]
@@ -174,7 +279,7 @@ fn an_index_can_be_built_again() {
     };
     let missing = damage(&|copy| copy.remove("00000002.idx").unwrap());
     let damaged = damage(&|copy| copy.tamper("00000002.idx", |bytes| bytes[1000] ^= 1));
-    let forged = damage(&|copy| copy.tamper("00000002.idx", |bytes| forge(bytes)));
+    let forged = damage(&|copy| copy.tamper("00000002.idx", |bytes| forge(bytes, 19)));
     for (copy, kind, which) in [
         (missing, FindingKind::IndexMissing, Which::Damaged),
         (damaged, FindingKind::IndexDamaged, Which::Damaged),

@@ -1,6 +1,9 @@
 //! Short ways to say what these tests say often.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::StreamExt;
 use mainspring_conformance::ManualClock;
@@ -57,4 +60,13 @@ pub(crate) async fn events(store: &dyn EventStore, read: Read) -> Result<Vec<Sto
 /// Everything but internal events.
 pub(crate) async fn all(store: &dyn EventStore) -> Vec<StoredEvent> {
     events(store, Read::new(Query::All)).await.unwrap()
+}
+
+/// Waits until files are as they should be.
+pub(crate) fn wait_for(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
 }

@@ -2,7 +2,7 @@
 
 use mainspring_store::StoreId;
 
-use super::{BadHead, SEGMENT_HEAD, SegmentHead};
+use super::{BadHead, SEGMENT_HEAD, SegmentHead, is_segment_name};
 
 const HEAD: SegmentHead = SegmentHead {
     store: StoreId::from_bytes([7; 16]),
@@ -39,4 +39,16 @@ fn a_newer_head_says_so() {
     let checksum = crc32c::crc32c(&bytes[..60]);
     bytes[60..].copy_from_slice(&checksum.to_le_bytes());
     assert_eq!(SegmentHead::decode(&bytes), Err(BadHead::Newer(9)));
+}
+
+#[test]
+fn only_what_a_store_writes_is_taken_for_a_segment() {
+    for name in ["00000001.log", "00000001.idx", "00000007-12.log", "123456789-1.idx", "4294967295.log"] {
+        assert!(is_segment_name(name), "{name}");
+    }
+    for name in
+        ["app.log", "1.log", "000000001.log", "+0000001.log", "00000001.txt", "00000001-.log", "00000001-07.idx"]
+    {
+        assert!(!is_segment_name(name), "{name}");
+    }
 }
