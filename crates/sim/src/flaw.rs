@@ -28,7 +28,7 @@ enum Kind {
 impl Flaw {
     /// All of them.
     #[rustfmt::skip] // A table reads as a table.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::disk("never syncs a file", Lie::NeverSync),
         Self::disk("acknowledges before the sync has ended", Lie::LateSync),
         Self::disk("renames a file that is not synced", Lie::UnsyncedBeforeRename),
@@ -40,6 +40,8 @@ impl Flaw {
         Self::disk("does not cut off what it said has failed", Lie::IgnoredCut),
         Self::disk("reads files as they once were", Lie::StaleRead),
         Self::disk("syncs before the last write is done", Lie::ReorderedWrites),
+        Self::disk("removes files before the manifest has ceased to name them", Lie::EarlyRemoval),
+        Self::disk("writes to the log what is not a whole block", Lie::HiddenAlignment),
         Self::store("acknowledges what has failed", Bug::AcknowledgesFailure),
         Self::store("calls failed what may be written", Bug::FailedForUnknown),
         Self::store("drops checks of streams", Bug::DropsStreamChecks),

@@ -35,6 +35,11 @@ pub(super) fn segment_bytes(seed: u64) -> u64 {
         .pick(&[600, 1_024, 1_024, 2_048, 2_048, 4_096, 4_096, 4_096, 8_192, 8_192, 16_384, 65_536])
 }
 
+/// What writes of the log must be multiples of in this history.
+pub(super) fn alignment(seed: u64) -> usize {
+    Seed::new(seed ^ 0x00a1_1640).pick(&[1, 512, 4096])
+}
+
 impl Plan {
     pub(super) fn new(seed: u64) -> Self {
         let segment_bytes = segment_bytes(seed);

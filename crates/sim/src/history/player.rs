@@ -31,7 +31,7 @@ pub(super) struct Player {
 
 impl Player {
     pub(super) fn new(seed: u64, flaw: Option<Flaw>, notes: Notes) -> Self {
-        let subject = Subject::new(seed, flaw, plan::segment_bytes(seed));
+        let subject = Subject::new(seed, flaw, (plan::segment_bytes(seed), plan::alignment(seed)));
         Self {
             plan: Plan::new(seed),
             model: Model::new(subject.now()),
@@ -46,6 +46,7 @@ impl Player {
     pub(super) fn totals(&self) -> Totals {
         let mut totals = self.totals;
         totals.seeds = 1;
+        totals.aligned = u64::from(self.subject.alignment > 1);
         totals.steps = self.notes.step();
         totals.events = self.model.head().0;
         totals.segments = self.subject.disk.names().iter().filter(|name| name.ends_with(".log")).count() as u64;

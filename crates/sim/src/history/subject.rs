@@ -15,6 +15,7 @@ pub(super) struct Subject {
     pub(super) clock: Arc<ManualClock>,
     flaw: Option<Flaw>,
     segment_bytes: u64,
+    pub(super) alignment: usize,
     identity: (StoreId, Lineage),
     /// The disk as the store sees it.
     seen: Arc<dyn Disk>,
@@ -35,8 +36,9 @@ struct Open {
 }
 
 impl Subject {
-    pub(super) fn new(seed: u64, flaw: Option<Flaw>, segment_bytes: u64) -> Self {
+    pub(super) fn new(seed: u64, flaw: Option<Flaw>, (segment_bytes, alignment): (u64, usize)) -> Self {
         let disk = SimDisk::new(seed ^ 0x5eed_d15c);
+        disk.align_logs(alignment);
         let now = Timestamp::from_second(1_000_000_000).expect("a time of this era");
         let half = seed.to_be_bytes();
         let id: [u8; 16] = [half, half].concat().try_into().expect("two times eight bytes are sixteen");
@@ -46,6 +48,7 @@ impl Subject {
             clock: Arc::new(ManualClock::at(now)),
             flaw,
             segment_bytes,
+            alignment,
             identity: (StoreId::from_bytes(id), Lineage::from_bytes(id)),
             open: None,
             injected_then: Injected::default(),

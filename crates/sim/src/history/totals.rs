@@ -34,6 +34,8 @@ macro_rules! totals {
 totals! {
     /// Histories.
     seeds: "seeds",
+    /// Of these, histories in which the log is written past the cache, in whole blocks.
+    aligned: "seeds with a log in blocks",
     /// Steps of all histories.
     steps: "steps",
     /// Appends that were answered `Ok`.
