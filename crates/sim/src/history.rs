@@ -4,12 +4,14 @@
 mod appends;
 mod decay;
 mod lifetimes;
+mod mishap;
 mod model;
 mod notes;
 mod plan;
 mod player;
 mod queries;
 mod reads;
+mod scavenging;
 mod step;
 mod subject;
 mod totals;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mainspring_conformance::Seed;
 use mainspring_store::{Query, ReadFrom};
 
-use super::{appends::Appends, model::Model, queries, step::Step, subject::Subject};
+use super::{appends::Appends, mishap::Mishap, model::Model, queries, step::Step, subject::Subject};
 use crate::{Fault, Operation, Unsynced};
 
 /// The source of steps.
@@ -52,13 +52,18 @@ impl Plan {
             rot: seed.once_in(3),
             pace: seed.once_in(3),
         };
-        Self { appends, steps: seed.within(6..=24), trouble, full: false, seed }
+        // Segments have to be full before there is something to be removed from them.
+        let steps = if appends.removing { seed.within(15..=35) } else { seed.within(6..=24) };
+        Self { appends, steps, trouble, full: false, seed }
     }
 
     /// The next step, or none at the end.
     pub(super) async fn next(&mut self, model: &Model, subject: &Subject) -> Option<Step> {
         self.steps = self.steps.checked_sub(1)?;
         let may_set_back = self.may_set_back();
+        if let Some(step) = self.upkeep() {
+            return Some(step);
+        }
         let seed = &mut self.seed;
         // What has failed may come back in a second life.
         if subject.sick && seed.once_in(2) || subject.failed && seed.once_in(3) {
@@ -74,7 +79,8 @@ impl Plan {
             47..=56 => Step::Read(queries::read(seed, model, subject.now())),
             57..=58 => Step::Resume(queries::read(seed, model, subject.now())),
             59..=62 => Step::Follow(self.followed(model)),
-            63..=66 => Step::Beside(queries::read(seed, model, subject.now())),
+            63..=64 => Step::Beside(queries::read(seed, model, subject.now())),
+            65..=66 => Step::Beholder(queries::read(seed, model, subject.now())),
             67..=70 if may_set_back && seed.once_in(2) => Step::SetBack(self.time()),
             67..=70 => Step::Wait(self.time()),
             71..=73 => self.second_life(),
@@ -82,6 +88,17 @@ impl Plan {
             75..=76 => Step::Verify,
             _ => self.troubled(model, subject).await,
         })
+    }
+
+    /// What is done to a store beside its work.
+    fn upkeep(&mut self) -> Option<Step> {
+        let Trouble { crashes, errors, room, .. } = self.trouble;
+        if self.appends.removing && self.seed.once_in(8) {
+            let mishap = Mishap::draw(&mut self.seed, (crashes, errors, room));
+            self.full |= matches!(mishap, Mishap::Fill(_));
+            return Some(Step::Scavenge(mishap));
+        }
+        None
     }
 
     /// Lots for what is drawn while a step is taken.

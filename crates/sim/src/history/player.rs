@@ -13,6 +13,7 @@ use super::{
     model::Model,
     notes::Notes,
     plan::{self, Plan},
+    scavenging::Freed,
     step::Step,
     subject::Subject,
     watching::Followers,
@@ -27,6 +28,7 @@ pub(super) struct Player {
     pub(super) notes: Notes,
     pub(super) totals: Totals,
     pub(super) followers: Vec<Followers>,
+    pub(super) freed: Freed,
 }
 
 impl Player {
@@ -39,6 +41,7 @@ impl Player {
             notes,
             totals: Totals::default(),
             followers: Vec::new(),
+            freed: Freed::default(),
         }
     }
 
@@ -90,6 +93,8 @@ impl Player {
             Step::Resume(read) => self.resume(read).await,
             Step::Follow(read) => self.follow(read).await,
             Step::Beside(read) => self.beside(read).await,
+            Step::Beholder(read) => self.behold(read).await,
+            Step::Scavenge(mishap) => self.scavenge(mishap).await,
             Step::Reopen { close } => self.reopen(*close).await,
             Step::LoseDerived(lot) => self.lose_derived(&mut Seed::new(*lot)).await,
             Step::Crash(unsynced) => self.crash(*unsynced).await,
@@ -161,7 +166,12 @@ impl Player {
 
     /// Sees that a failure has a cause: something failed on the disk since `before`, or the store is waiting to be opened
     /// again for something that failed earlier.
-    fn excuse(&mut self, error: &dyn std::error::Error, before: &Injected, what: &str) -> Result<(), String> {
+    pub(super) fn excuse(
+        &mut self,
+        error: &dyn std::error::Error,
+        before: &Injected,
+        what: &str,
+    ) -> Result<(), String> {
         let text = error.to_string();
         let waits = text.contains("until it is reopened");
         if waits && self.subject.was_hurt() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use mainspring_conformance::ManualClock;
 use mainspring_store::{Clock, EventStore, Lineage, StoreId};
-use mainspring_store_disk::{Disk, DiskStore, OpenError, Options};
+use mainspring_store_disk::{Disk, DiskStore, OpenError, Options, ScavengeError, Scavenged};
 
 use crate::{Flaw, Injected, SimDisk, Unsynced};
 
@@ -20,6 +20,8 @@ pub(super) struct Subject {
     /// The disk as the store sees it.
     seen: Arc<dyn Disk>,
     open: Option<Open>,
+    /// The store as another process sees it that has had it open for some time.
+    pub(super) beholder: Option<Arc<dyn EventStore>>,
     /// What had been injected when the store was opened.
     injected_then: Injected,
     /// Whether the store takes no more events until it is opened again.
@@ -51,6 +53,7 @@ impl Subject {
             alignment,
             identity: (StoreId::from_bytes(id), Lineage::from_bytes(id)),
             open: None,
+            beholder: None,
             injected_then: Injected::default(),
             sick: false,
             failed: false,
@@ -98,6 +101,11 @@ impl Subject {
         Ok(self.flaw.map_or(handle.clone(), |flaw| flaw.in_store(handle)))
     }
 
+    /// Frees space.
+    pub(super) async fn scavenge(&self) -> Result<Scavenged, ScavengeError> {
+        self.open.as_ref().expect("every step begins and ends with an open store").store.scavenge().await
+    }
+
     /// The disk as the store sees it.
     pub(super) fn seen(&self) -> Arc<dyn Disk> {
         self.seen.clone()
@@ -113,7 +121,7 @@ impl Subject {
     /// Takes power from the machine.
     pub(super) fn crash(&mut self, unsynced: Unsynced) {
         self.disk = self.disk.crash(unsynced);
-        self.open = None;
+        (self.open, self.beholder) = (None, None);
         self.seen = see(self.flaw, &self.disk);
     }
 

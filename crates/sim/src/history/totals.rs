@@ -80,6 +80,18 @@ totals! {
     rebuilt: "indexes rebuilt",
     /// Times that the directory was verified.
     verified: "verify runs",
+    /// Times that a process looked again that has had the store open to read.
+    beheld: "looks of a reading process that stays",
+    /// Times that space was freed.
+    scavenged: "scavenge passes",
+    /// Times that freeing space failed as it may.
+    failed_passes: "failed scavenge passes",
+    /// Segments that were written again to free space.
+    rewritten: "segments rewritten",
+    /// Segments of which nothing was left.
+    removed: "segments dropped",
+    /// Events that were removed for good.
+    removed_events: "events removed",
 }
 
 impl Totals {

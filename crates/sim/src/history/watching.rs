@@ -120,6 +120,28 @@ impl Player {
             Err(error) => return Err(format!("another process cannot open it: {error:?}")),
         };
         self.totals.read_only += 1;
+        self.look_beside(&*handle, read).await
+    }
+
+    /// Reads as another process that has had the store open for some time.
+    pub(super) async fn behold(&mut self, read: &Read) -> Result<(), String> {
+        let before = self.subject.disk.injected();
+        let handle = match self.subject.beholder.clone().map_or_else(|| self.subject.open_beside(), Ok) {
+            Ok(handle) => handle,
+            Err(_) if self.subject.has_failed_since(&before) => {
+                self.totals.failed_opens += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(format!("another process cannot open it: {error:?}")),
+        };
+        self.totals.beheld += u64::from(self.subject.beholder.is_some());
+        self.subject.beholder = Some(handle.clone());
+        self.look_beside(&*handle, read).await
+    }
+
+    /// Reads from the handle of another process.
+    async fn look_beside(&mut self, handle: &dyn EventStore, read: &Read) -> Result<(), String> {
+        let before = self.subject.disk.injected();
         let info = match handle.info().await {
             Ok(info) => info,
             Err(_) if self.subject.has_failed_since(&before) => return Ok(()),
@@ -132,9 +154,9 @@ impl Player {
         if info.head != self.model.head() {
             return Err(format!("another process sees the head {}, it is {}", info.head, self.model.head()));
         }
-        let all = self.read_from(&*handle, &Read::new(everything())).await?;
+        let all = self.read_from(handle, &Read::new(everything())).await?;
         if all.is_some() {
-            self.read_from(&*handle, read).await?;
+            self.read_from(handle, read).await?;
         }
         Ok(())
     }
@@ -157,7 +179,7 @@ impl Player {
                 Err(AppendError::Conflict(Conflict::Stream { actual, .. }))
                     if actual.0 == self.model.version(&stream(name)) => {}
                 Err(AppendError::Tombstoned { .. }) => {}
-                Err(AppendError::Failed(_)) if self.subject.has_failed_since(&before) => {}
+                Err(AppendError::Failed(error)) => self.excuse(&*error, &before, "failed")?,
                 answer => {
                     let version = self.model.version(&stream(name));
                     return Err(format!("stream {name} is at version {version}, the store says {answer:?}"));
