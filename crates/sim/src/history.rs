@@ -2,6 +2,7 @@
 //! reference model.
 
 mod appends;
+mod backups;
 mod decay;
 mod lifetimes;
 mod mishap;
@@ -15,6 +16,7 @@ mod scavenging;
 mod step;
 mod subject;
 mod totals;
+mod vault;
 mod watching;
 
 use std::{fmt, panic::AssertUnwindSafe, time::Duration};

@@ -19,7 +19,7 @@ pub(super) enum Mishap {
 impl Mishap {
     /// One of the kinds that are wanted, more often than not.
     pub(super) fn draw(seed: &mut Seed, (crashes, errors, room): (bool, bool, bool)) -> Self {
-        match seed.within(0..=5) {
+        match seed.within(0..=8) {
             0 | 1 if crashes => Self::PowerCut(seed.within(1..=24)),
             2 | 3 if errors => {
                 let fault = Fault::on(seed.pick(&Operation::ALL)).after(seed.within(0..=12));

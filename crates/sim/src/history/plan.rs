@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use mainspring_conformance::Seed;
-use mainspring_store::{Query, ReadFrom};
+use mainspring_store::{Append, Query, Read, ReadFrom};
 
 use super::{appends::Appends, mishap::Mishap, model::Model, queries, step::Step, subject::Subject};
 use crate::{Fault, Operation, Unsynced};
@@ -14,6 +14,8 @@ pub(super) struct Plan {
     appends: Appends,
     steps: u64,
     trouble: Trouble,
+    /// Whether backups are taken.
+    backups: bool,
     /// Whether the disk was filled up.
     full: bool,
 }
@@ -54,7 +56,7 @@ impl Plan {
         };
         // Segments have to be full before there is something to be removed from them.
         let steps = if appends.removing { seed.within(15..=35) } else { seed.within(6..=24) };
-        Self { appends, steps, trouble, full: false, seed }
+        Self { appends, steps, trouble, backups: seed.once_in(3), full: false, seed }
     }
 
     /// The next step, or none at the end.
@@ -98,7 +100,25 @@ impl Plan {
             self.full |= matches!(mishap, Mishap::Fill(_));
             return Some(Step::Scavenge(mishap));
         }
+        if self.appends.removing && self.seed.once_in(12) {
+            return Some(Step::Beholder(Read::new(queries::everything())));
+        }
+        if self.backups && self.seed.once_in(8) {
+            let mishap = Mishap::draw(&mut self.seed, (true, true, true));
+            let restores = self.seed.once_in(3);
+            let unsynced = self.unsynced();
+            return Some(if restores {
+                Step::Restore(mishap, self.seed.draw())
+            } else {
+                Step::Backup(mishap, unsynced)
+            });
+        }
         None
+    }
+
+    /// An append of new events, and nothing else.
+    pub(super) fn plain(&mut self) -> Append {
+        self.appends.plain(&mut self.seed)
     }
 
     /// Lots for what is drawn while a step is taken.
@@ -117,10 +137,10 @@ impl Plan {
     }
 
     /// A read for a follower.
-    fn followed(&mut self, model: &Model) -> mainspring_store::Read {
+    fn followed(&mut self, model: &Model) -> Read {
         let from = if self.seed.once_in(3) { ReadFrom::End } else { ReadFrom::Start };
         let query = if self.seed.once_in(2) { Query::All } else { queries::query(&mut self.seed, model) };
-        mainspring_store::Read::new(query).from(from).follow()
+        Read::new(query).from(from).follow()
     }
 
     /// A way for a store to end and to begin again.

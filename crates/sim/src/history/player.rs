@@ -16,6 +16,7 @@ use super::{
     scavenging::Freed,
     step::Step,
     subject::Subject,
+    vault::Vault,
     watching::Followers,
 };
 use crate::{Flaw, Injected, Unsynced};
@@ -29,6 +30,7 @@ pub(super) struct Player {
     pub(super) totals: Totals,
     pub(super) followers: Vec<Followers>,
     pub(super) freed: Freed,
+    pub(super) vault: Vault,
 }
 
 impl Player {
@@ -42,6 +44,7 @@ impl Player {
             totals: Totals::default(),
             followers: Vec::new(),
             freed: Freed::default(),
+            vault: Vault::new(seed, flaw),
         }
     }
 
@@ -54,6 +57,7 @@ impl Player {
         totals.events = self.model.head().0;
         totals.segments = self.subject.disk.names().iter().filter(|name| name.ends_with(".log")).count() as u64;
         totals.injected += self.subject.disk.injected();
+        totals.injected += self.vault.disk.injected();
         totals
     }
 
@@ -67,7 +71,7 @@ impl Player {
             self.begin(step).await?;
         }
         self.begin(Step::End).await?;
-        self.notes.count(self.subject.disk.injected().total());
+        self.notes.count(self.totals().injected.total());
         Ok(())
     }
 
@@ -95,6 +99,8 @@ impl Player {
             Step::Beside(read) => self.beside(read).await,
             Step::Beholder(read) => self.behold(read).await,
             Step::Scavenge(mishap) => self.scavenge(mishap).await,
+            Step::Backup(mishap, unsynced) => self.backup(mishap, *unsynced).await,
+            Step::Restore(mishap, lot) => self.restore(mishap, &mut Seed::new(*lot)).await,
             Step::Reopen { close } => self.reopen(*close).await,
             Step::LoseDerived(lot) => self.lose_derived(&mut Seed::new(*lot)).await,
             Step::Crash(unsynced) => self.crash(*unsynced).await,

@@ -28,6 +28,10 @@ pub(super) enum Step {
     Beholder(Read),
     /// Space is freed, and something goes wrong meanwhile.
     Scavenge(Mishap),
+    /// A backup is taken or brought up to date, and something goes wrong where it is written; what power may leave of that.
+    Backup(Mishap, Unsynced),
+    /// The backup is restored, and something goes wrong where that is written.
+    Restore(Mishap, u64),
     /// Time passes.
     Wait(Duration),
     /// The clock is set back.

@@ -92,6 +92,14 @@ totals! {
     removed: "segments dropped",
     /// Events that were removed for good.
     removed_events: "events removed",
+    /// Backups that were taken or brought up to date.
+    backups: "backups",
+    /// Runs of a backup that failed as they may.
+    failed_backups: "failed backups",
+    /// Backups that were restored.
+    restored: "backups restored",
+    /// Attempts to restore one that failed as they may.
+    failed_restores: "failed restores",
 }
 
 impl Totals {
