@@ -39,44 +39,40 @@ impl Flaw {
     /// All of them.
     #[rustfmt::skip] // A table reads as a table.
     pub const ALL: [Self; 30] = [
-        Self::disk("never syncs a file", Lie::NeverSync),
-        Self::disk("acknowledges before the sync has ended", Lie::LateSync),
-        Self::disk("renames a file that is not synced", Lie::UnsyncedBeforeRename),
-        Self::disk("never syncs the directory", Lie::NeverSyncEntries),
-        Self::disk("loses renames", Lie::LostRename),
-        Self::disk("swallows errors of writes", Lie::SwallowedWriteError),
-        Self::disk("swallows errors of syncs", Lie::SwallowedSyncError),
-        Self::disk("loses the last byte of long writes", Lie::ShortenedWrite),
-        Self::disk("does not cut off what it said has failed", Lie::IgnoredCut),
-        Self::disk("reads files as they once were", Lie::StaleRead),
-        Self::disk("syncs before the last write is done", Lie::ReorderedWrites),
-        Self::disk("removes files before the manifest has ceased to name them", Lie::EarlyRemoval),
-        Self::disk("writes to the log what is not a whole block", Lie::HiddenAlignment),
-        Self::store("acknowledges what has failed", Bug::AcknowledgesFailure),
-        Self::store("calls failed what may be written", Bug::FailedForUnknown),
-        Self::store("drops checks of streams", Bug::DropsStreamChecks),
-        Self::store("drops conditions over queries", Bug::DropsConditions),
-        Self::store("drops changes of streams", Bug::DropsChanges),
-        Self::store("tears appends apart", Bug::TearsAppends),
-        Self::store("writes repeated appends again", Bug::ForgetsIds),
-        Self::store("shows followers one event too few", Bug::SkipsEvent),
-        Self::store("delivers an event twice to those who read backwards", Bug::RepeatsEvent),
-        Self::store("changes a byte of a payload where ids are asked for", Bug::ChangesPayload),
-        Self { name: "forgets where a stream stands of which it has removed everything", kind: Kind::Scavenge(Bug::ForgetsHeads) },
-        Self { name: "removes an event too many", kind: Kind::Scavenge(Bug::RemovesTooMany) },
-        Self { name: "leaves the last commit out of backups", kind: Kind::Backup(Neglect::LastCommit) },
-        Self { name: "copies into backups what is not durable", kind: Kind::Backup(Neglect::Unsynced) },
-        Self { name: "never syncs the files of a backup", kind: Kind::Vault(Lie::NeverSync) },
-        Self { name: "never syncs the directory of a backup", kind: Kind::Vault(Lie::NeverSyncEntries) },
-        Self { name: "never syncs what it restores", kind: Kind::Restore(Lie::NeverSync) },
+        Self::new("never syncs a file", Kind::Disk(Lie::NeverSync)),
+        Self::new("acknowledges before the sync has ended", Kind::Disk(Lie::LateSync)),
+        Self::new("renames a file that is not synced", Kind::Disk(Lie::UnsyncedBeforeRename)),
+        Self::new("never syncs the directory", Kind::Disk(Lie::NeverSyncEntries)),
+        Self::new("loses renames", Kind::Disk(Lie::LostRename)),
+        Self::new("swallows errors of writes", Kind::Disk(Lie::SwallowedWriteError)),
+        Self::new("swallows errors of syncs", Kind::Disk(Lie::SwallowedSyncError)),
+        Self::new("loses the last byte of long writes", Kind::Disk(Lie::ShortenedWrite)),
+        Self::new("does not cut off what it said has failed", Kind::Disk(Lie::IgnoredCut)),
+        Self::new("reads files as they once were", Kind::Disk(Lie::StaleRead)),
+        Self::new("syncs before the last write is done", Kind::Disk(Lie::ReorderedWrites)),
+        Self::new("removes files before the manifest has ceased to name them", Kind::Disk(Lie::EarlyRemoval)),
+        Self::new("writes to the log what is not a whole block", Kind::Disk(Lie::HiddenAlignment)),
+        Self::new("acknowledges what has failed", Kind::Store(Bug::AcknowledgesFailure)),
+        Self::new("calls failed what may be written", Kind::Store(Bug::FailedForUnknown)),
+        Self::new("drops checks of streams", Kind::Store(Bug::DropsStreamChecks)),
+        Self::new("drops conditions over queries", Kind::Store(Bug::DropsConditions)),
+        Self::new("drops changes of streams", Kind::Store(Bug::DropsChanges)),
+        Self::new("tears appends apart", Kind::Store(Bug::TearsAppends)),
+        Self::new("writes repeated appends again", Kind::Store(Bug::ForgetsIds)),
+        Self::new("shows followers one event too few", Kind::Store(Bug::SkipsEvent)),
+        Self::new("delivers an event twice to those who read backwards", Kind::Store(Bug::RepeatsEvent)),
+        Self::new("changes a byte of a payload where ids are asked for", Kind::Store(Bug::ChangesPayload)),
+        Self::new("forgets where a stream stands of which it has removed everything", Kind::Scavenge(Bug::ForgetsHeads)),
+        Self::new("removes an event too many", Kind::Scavenge(Bug::RemovesTooMany)),
+        Self::new("leaves the last commit out of backups", Kind::Backup(Neglect::LastCommit)),
+        Self::new("copies into backups what is not durable", Kind::Backup(Neglect::Unsynced)),
+        Self::new("never syncs the files of a backup", Kind::Vault(Lie::NeverSync)),
+        Self::new("never syncs the directory of a backup", Kind::Vault(Lie::NeverSyncEntries)),
+        Self::new("never syncs what it restores", Kind::Restore(Lie::NeverSync)),
     ];
 
-    const fn disk(name: &'static str, lie: Lie) -> Self {
-        Self { name, kind: Kind::Disk(lie) }
-    }
-
-    const fn store(name: &'static str, bug: Bug) -> Self {
-        Self { name, kind: Kind::Store(bug) }
+    const fn new(name: &'static str, kind: Kind) -> Self {
+        Self { name, kind }
     }
 
     /// Plants it between the store and its disk.
