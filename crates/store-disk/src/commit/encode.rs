@@ -62,7 +62,10 @@ impl Committer {
         if append.events.is_empty() && changes.is_empty() {
             return Ok(Appended { position: Position(first - 1), written: Vec::new() });
         }
-        self.recorded = self.recorded.max(self.now);
+        // Only events carry it, so without them it would be another after opening again.
+        if !append.events.is_empty() {
+            self.recorded = self.recorded.max(self.now);
+        }
         let streams = self.streams_of(prepared)?;
         let frame = Frame { first, recorded: self.recorded, streams: &streams, versions: None };
         let written = self.write_frame(prepared, &changes, &frame);

@@ -303,24 +303,3 @@ fn segments_of_which_nothing_is_left_need_no_room() {
         assert_eq!(store.info().await.unwrap().first, Position(21), "the oldest event there is");
     });
 }
-
-#[test]
-fn time_does_not_run_backwards_where_the_newest_events_are_gone() {
-    block_on(async {
-        let (disk, clock, mut seed) = (SimDisk::new(6), clock(), Seed::new(6));
-        let open = || replayable(1024, &clock).open_on(Arc::new(disk.clone())).unwrap();
-        let store = open();
-        store.append(Append::new([event(&mut seed, "a-1", 800)])).await.unwrap();
-        let newest = all(&store).await[0].recorded;
-        // What it takes to say so does not fit into the segment.
-        let tombstone = StreamChange::Tombstone { stream: stream("a-1") };
-        let truncate = |name| StreamChange::TruncateBefore { stream: stream(name), version: Version(1) };
-        store.append(Append::default().change(tombstone).change(truncate("b-1"))).await.unwrap();
-        assert_eq!(store.scavenge().await.unwrap().events, 1);
-        drop(store);
-        clock.set(newest - Duration::from_secs(60));
-        let store = open();
-        store.append(Append::new([event(&mut seed, "b-1", 10)])).await.unwrap();
-        assert_eq!(all(&store).await[0].recorded, newest, "of the event that is gone, whose position was lower");
-    });
-}
