@@ -117,6 +117,14 @@ impl SimDisk {
         self.machine().shortens = shorten;
     }
 
+    /// Lets logs be written past the cache in whole blocks: their offset, their length and where they lie in memory are
+    /// multiples of this power of two, or the write fails with `EINVAL`. With 1, which is how a disk begins, they are
+    /// files like any others. It holds for what is opened from now on.
+    pub fn align_logs(&self, alignment: usize) {
+        assert!(alignment.is_power_of_two() && alignment <= 4096, "a disk asks for a power of two up to 4096");
+        self.machine().alignment = alignment;
+    }
+
     /// Lets every operation of this kind take so long, until it is told otherwise.
     pub fn slow(&self, operation: Operation, time: Duration) {
         let slow = &mut self.machine().slow;
@@ -181,8 +189,32 @@ impl SimDisk {
         lock(&self.machine)
     }
 
-    fn file(&self, name: &str, inode: usize, access: Access) -> Arc<dyn DiskFile> {
-        Arc::new(SimFile { machine: self.machine.clone(), name: name.to_owned(), inode, access })
+    fn file(&self, name: &str, inode: usize, access: Access, alignment: usize) -> Arc<dyn DiskFile> {
+        Arc::new(SimFile { machine: self.machine.clone(), name: name.to_owned(), inode, access, alignment })
+    }
+
+    fn create_aligned(&self, name: &str, alignment: usize) -> io::Result<Arc<dyn DiskFile>> {
+        let inode = run(&self.machine, Operation::Create, name, |machine| {
+            if let Some(inode) = machine.entries.get(name) {
+                machine.inodes[inode].set_len(0);
+                return Ok(inode);
+            }
+            machine.inodes.push(Inode::default());
+            machine.entries.create(name, machine.inodes.len() - 1);
+            Ok(machine.inodes.len() - 1)
+        })?;
+        Ok(self.file(name, inode, Access::Write, alignment))
+    }
+
+    fn open_aligned(&self, name: &str, access: Access, alignment: usize) -> io::Result<Arc<dyn DiskFile>> {
+        let inode = run(&self.machine, Operation::Open, name, |machine| {
+            machine.entries.get(name).ok_or_else(|| io::ErrorKind::NotFound.into())
+        })?;
+        Ok(self.file(name, inode, access, alignment))
+    }
+
+    fn alignment(&self) -> usize {
+        self.machine().alignment
     }
 }
 
@@ -249,23 +281,19 @@ impl Disk for SimDisk {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
-        let inode = run(&self.machine, Operation::Create, name, |machine| {
-            if let Some(inode) = machine.entries.get(name) {
-                machine.inodes[inode].set_len(0);
-                return Ok(inode);
-            }
-            machine.inodes.push(Inode::default());
-            machine.entries.create(name, machine.inodes.len() - 1);
-            Ok(machine.inodes.len() - 1)
-        })?;
-        Ok(self.file(name, inode, Access::Write))
+        self.create_aligned(name, 1)
+    }
+
+    fn create_log(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.create_aligned(name, self.alignment())
     }
 
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
-        let inode = run(&self.machine, Operation::Open, name, |machine| {
-            machine.entries.get(name).ok_or_else(|| io::ErrorKind::NotFound.into())
-        })?;
-        Ok(self.file(name, inode, access))
+        self.open_aligned(name, access, 1)
+    }
+
+    fn open_log(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.open_aligned(name, Access::Write, self.alignment())
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {

@@ -2,17 +2,21 @@
 //! reference model.
 
 mod appends;
+mod backups;
 mod decay;
 mod lifetimes;
+mod mishap;
 mod model;
 mod notes;
 mod plan;
 mod player;
 mod queries;
 mod reads;
+mod scavenging;
 mod step;
 mod subject;
 mod totals;
+mod vault;
 mod watching;
 
 use std::{fmt, panic::AssertUnwindSafe, time::Duration};

@@ -1,17 +1,21 @@
 //! A disk that lies, to see whether a test notices.
 
+mod file;
+mod turn;
+
 use std::{
     any::Any,
     collections::HashMap,
     io,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
 use mainspring_store_disk::{Access, Disk, DiskFile, LockError};
+
+use file::{LyingFile, Memory};
+use turn::Turn;
 
 /// How a disk lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +43,10 @@ pub enum Lie {
     StaleRead,
     /// Carries out each write only after the one that follows it, so that a sync comes between a write and its effect.
     ReorderedWrites,
+    /// Removes files durably before the manifest whose turn it is takes the place of the old one, which names them.
+    EarlyRemoval,
+    /// Does not say that a log must be written in whole blocks.
+    HiddenAlignment,
 }
 
 /// Another disk, about which it does not tell the truth.
@@ -47,23 +55,18 @@ pub struct LyingDisk {
     lie: Lie,
     /// What files were when they were first opened.
     first: Mutex<HashMap<String, Bytes>>,
+    turn: Arc<Turn>,
 }
 
 impl LyingDisk {
     /// A disk that lies about `disk`.
     pub fn new(disk: Arc<dyn Disk>, lie: Lie) -> Self {
-        Self { disk, lie, first: Mutex::default() }
+        let turn = Arc::new(Turn::of(disk.clone()));
+        Self { disk, lie, first: Mutex::default(), turn }
     }
 
     fn file(&self, name: &str, file: Arc<dyn DiskFile>) -> Arc<dyn DiskFile> {
-        Arc::new(LyingFile {
-            file,
-            lie: self.lie,
-            provisional: name.ends_with(".new"),
-            honest: AtomicBool::new(self.lie == Lie::LateSync),
-            owes: AtomicBool::new(false),
-            late: Mutex::default(),
-        })
+        Arc::new(LyingFile::new(name, file, self.lie, self.turn.clone()))
     }
 
     /// The file as it was when it was first opened.
@@ -84,14 +87,27 @@ impl Disk for LyingDisk {
     }
 
     fn list(&self) -> io::Result<Vec<String>> {
+        self.turn.come()?;
         self.disk.list()
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.turn.come()?;
         Ok(self.file(name, self.disk.create(name)?))
     }
 
+    fn create_log(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.turn.come()?;
+        Ok(self.file(name, self.disk.create_log(name)?))
+    }
+
+    fn open_log(&self, name: &str) -> io::Result<Arc<dyn DiskFile>> {
+        self.turn.come()?;
+        Ok(self.file(name, self.disk.open_log(name)?))
+    }
+
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
+        self.turn.come_for(name)?;
         let file = self.disk.open(name, access)?;
         if self.lie == Lie::StaleRead && access == Access::Read {
             return self.as_it_was(name, &*file);
@@ -100,126 +116,38 @@ impl Disk for LyingDisk {
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
-        if self.lie == Lie::LostRename { Ok(()) } else { self.disk.rename(from, to) }
+        self.turn.come()?;
+        match self.lie {
+            Lie::LostRename => Ok(()),
+            Lie::EarlyRemoval if self.turn.is_for(to) => {
+                self.turn.wait(from);
+                Ok(())
+            }
+            _ => self.disk.rename(from, to),
+        }
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
-        self.disk.remove(name)
+        self.disk.remove(name)?;
+        // What waits for its turn is not made durable with it.
+        if self.turn.is_waiting() { self.disk.sync_entries() } else { Ok(()) }
+    }
+
+    fn place_of(&self, name: &str) -> Option<PathBuf> {
+        self.disk.place_of(name)
+    }
+
+    fn link(&self, original: &Path, name: &str) -> io::Result<()> {
+        self.turn.come()?;
+        self.disk.link(original, name)
     }
 
     fn sync_entries(&self) -> io::Result<()> {
-        if self.lie == Lie::NeverSyncEntries { Ok(()) } else { self.disk.sync_entries() }
+        if self.lie == Lie::NeverSyncEntries || self.turn.is_waiting() { Ok(()) } else { self.disk.sync_entries() }
     }
 
     fn lock(&self) -> Result<Box<dyn Any + Send + Sync>, LockError> {
+        self.turn.come()?;
         self.disk.lock()
-    }
-}
-
-struct LyingFile {
-    file: Arc<dyn DiskFile>,
-    lie: Lie,
-    /// Whether it is yet to get its name.
-    provisional: bool,
-    /// Whether the next sync is done in time.
-    honest: AtomicBool,
-    /// Whether a sync was answered that was not done.
-    owes: AtomicBool,
-    /// A write that was answered and not done.
-    late: Mutex<Option<(u64, Vec<u8>)>>,
-}
-
-impl LyingFile {
-    fn pay(&self) -> io::Result<()> {
-        if self.owes.swap(false, Ordering::Relaxed) { self.file.sync() } else { Ok(()) }
-    }
-
-    /// Does the write that is still to be done, in place of which this one may come.
-    fn catch_up(&self, next: Option<(u64, Vec<u8>)>) -> io::Result<()> {
-        let late = std::mem::replace(&mut *self.late.lock().unwrap_or_else(PoisonError::into_inner), next);
-        late.map_or(Ok(()), |(offset, bytes)| self.file.write_at(offset, &bytes).map(drop))
-    }
-}
-
-impl DiskFile for LyingFile {
-    fn size(&self) -> io::Result<u64> {
-        self.catch_up(None)?;
-        self.file.size()
-    }
-
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        self.catch_up(None)?;
-        self.file.read_at(offset, into)
-    }
-
-    fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
-        self.pay()?;
-        match self.lie {
-            Lie::SwallowedWriteError => Ok(self.file.write_at(offset, bytes).unwrap_or(bytes.len())),
-            Lie::ShortenedWrite if bytes.len() > 256 => {
-                self.file.write_at(offset, &bytes[..bytes.len() - 1]).map(|_| bytes.len())
-            }
-            Lie::ReorderedWrites => self.catch_up(Some((offset, bytes.to_owned()))).map(|()| bytes.len()),
-            _ => self.file.write_at(offset, bytes),
-        }
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.catch_up(None)?;
-        if self.lie == Lie::IgnoredCut && len < self.file.size()? { Ok(()) } else { self.file.set_len(len) }
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        match self.lie {
-            Lie::NeverSync => Ok(()),
-            Lie::LateSync if !self.honest.swap(false, Ordering::Relaxed) => {
-                self.owes.store(true, Ordering::Relaxed);
-                Ok(())
-            }
-            Lie::UnsyncedBeforeRename if self.provisional => Ok(()),
-            Lie::SwallowedSyncError => {
-                drop(self.file.sync());
-                Ok(())
-            }
-            _ => self.file.sync(),
-        }
-    }
-
-    fn map(&self, len: u64) -> io::Result<Bytes> {
-        self.catch_up(None)?;
-        self.file.map(len)
-    }
-}
-
-/// A file that was read long ago.
-struct Memory(Bytes);
-
-impl DiskFile for Memory {
-    fn size(&self) -> io::Result<u64> {
-        Ok(self.0.len() as u64)
-    }
-
-    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<usize> {
-        let rest = usize::try_from(offset).ok().and_then(|offset| self.0.get(offset..)).unwrap_or_default();
-        let len = rest.len().min(into.len());
-        into[..len].copy_from_slice(&rest[..len]);
-        Ok(len)
-    }
-
-    fn write_at(&self, _: u64, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
-
-    fn set_len(&self, _: u64) -> io::Result<()> {
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn map(&self, len: u64) -> io::Result<Bytes> {
-        let len = usize::try_from(len).map_err(io::Error::other)?;
-        if len > self.0.len() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(self.0.slice(..len)) }
     }
 }

@@ -220,7 +220,7 @@ fn open(
     let sealed: Vec<_> = sealed.iter().filter(|entry| entry.has_file()).collect();
     open_all_sealed(&core, &sealed, tail, &mut rules)?;
     let active = open_active(&core, active, synced, tail, &mut rules)?;
-    let recorded = last_recorded(&core, &active.segment)?;
+    let recorded = last_recorded(&core, &active.segment)?.max(manifest.replaced_recorded.unwrap_or(i64::MIN));
     let runs = find_runs(&core);
     core.change_view(|segments| segments.push(active.segment.clone()));
     core.change_runs(|current| *current = runs);
@@ -241,7 +241,7 @@ pub(crate) fn find_runs(core: &Core) -> Vec<Arc<Run>> {
     }
 }
 
-/// When the last event of the log was recorded; the least number where there is none.
+/// When the last event that is in the log was recorded; the least number where there is none.
 fn last_recorded(core: &Core, active: &Segment) -> Result<i64, Damage> {
     let last = active.with_index(|index| index.frames().checked_sub(1).map(|last| index.frame(last).recorded))?;
     let sealed = core.view().iter().filter_map(|segment| segment.summary()).map(|summary| summary.recorded).max();

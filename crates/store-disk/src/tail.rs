@@ -7,7 +7,7 @@ use std::{
 };
 
 use mainspring_event::Position;
-use mainspring_store::ReadError;
+use mainspring_store::{ReadError, StreamChange};
 
 use crate::{
     commit::open_index,
@@ -37,6 +37,8 @@ struct TailState {
     segment: Arc<Segment>,
     file: Arc<dyn DiskFile>,
     continuation: Continuation,
+    /// Changes of streams that were read and are yet to be applied.
+    changes: Vec<StreamChange>,
     /// What the watermark said when everything below it had been read.
     synced: u64,
     /// Sealed segments whose index is in memory, until the writer has written it to a file.
@@ -92,6 +94,7 @@ impl TailState {
         let without_index = sealed.filter(|segment| segment.memory_index().is_some());
         Self {
             without_index: without_index.map(|segment| segment.number).collect(),
+            changes: Vec::new(),
             synced: segment.base + continuation.offset,
             segment: segment.clone(),
             file: file.clone(),
@@ -105,22 +108,23 @@ impl TailState {
         let length = usize::try_from(end.saturating_sub(self.continuation.offset)).map_err(io::Error::other)?;
         let bytes = self.file.read_exact_at(self.continuation.offset, length)?;
         let mut scanner = Scanner::new(&bytes, self.segment.base, self.continuation, core.store);
-        let mut changes = Vec::new();
         if let Some(index) = self.segment.memory_index() {
             let mut index = index.write().unwrap_or_else(PoisonError::into_inner);
             while let Some(frame) = scanner.next_frame() {
                 frame.index(&mut index).map_err(|what| self.segment.damage(self.continuation.offset, what))?;
-                changes.extend(frame.changes);
+                self.changes.extend(frame.changes);
             }
         }
         self.continuation = scanner.continuation();
         self.segment.grow(self.continuation.offset);
-        if !changes.is_empty() {
+        // They wait where the manifest cannot be read now: their frames will not be read again.
+        if !self.changes.is_empty() {
             // A rule may have been relaxed. What it had hidden is not shown again where the writer has removed it meanwhile.
             if self.is_superseded(core, &load_manifest(core)?) {
                 return self.open_anew(core);
             }
-            core.change_rules(|rules| changes.iter().for_each(|change| rules.apply(change)));
+            core.change_rules(|rules| self.changes.iter().for_each(|change| rules.apply(change)));
+            self.changes.clear();
         }
         Ok(false)
     }

@@ -7,6 +7,7 @@ use mainspring_store_disk::{Access, DiskFile};
 
 use super::{
     course,
+    inode::SECTOR,
     machine::{Course, Machine, Shared, power_gone},
     run, run_on,
 };
@@ -18,6 +19,8 @@ pub(super) struct SimFile {
     pub(super) name: String,
     pub(super) inode: usize,
     pub(super) access: Access,
+    /// What is written past the cache must be a multiple of it; 1 where the cache takes any bytes.
+    pub(super) alignment: usize,
 }
 
 impl SimFile {
@@ -38,20 +41,35 @@ impl SimFile {
         if self.access == Access::Write { Ok(()) } else { Err(io::ErrorKind::PermissionDenied.into()) }
     }
 
+    /// Refuses what a file refuses that is written past the cache.
+    fn check_aligned(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        const EINVAL: i32 = 22;
+        let aligned = index(offset)?.is_multiple_of(self.alignment)
+            && bytes.len().is_multiple_of(self.alignment)
+            && bytes.as_ptr().addr().is_multiple_of(self.alignment);
+        if aligned { Ok(()) } else { Err(io::Error::from_raw_os_error(EINVAL)) }
+    }
+
+    /// Takes a write, of which a crash may leave any sectors or, where it went to the cache, any bytes.
+    fn take(&self, machine: &mut Machine, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        machine.inodes[self.inode].write(index(offset)?, bytes, self.alignment > 1);
+        Ok(())
+    }
+
     /// Writes what fits; of that, a part where writes are shortened.
     fn write_some(&self, machine: &mut Machine, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         let room = machine.room_until(self.inode, offset + bytes.len() as u64).saturating_sub(offset);
-        let mut len = index(room)?.min(bytes.len());
+        let mut len = index(room)?.min(bytes.len()) / self.alignment * self.alignment;
         if len < bytes.len() {
             if len == 0 {
                 return Err(machine.refuse_for_room());
             }
             machine.injected.short_writes += 1;
-        } else if machine.shortens && len > 1 && machine.seed.once_in(2) {
-            len = 1 + machine.seed.index(len - 1);
+        } else if machine.shortens && len > self.alignment && machine.seed.once_in(2) {
+            len = self.alignment * (1 + machine.seed.index(len / self.alignment - 1));
             machine.injected.short_writes += 1;
         }
-        machine.inodes[self.inode].write(index(offset)?, &bytes[..len]);
+        self.take(machine, offset, &bytes[..len])?;
         Ok(len)
     }
 }
@@ -75,19 +93,25 @@ impl DiskFile for SimFile {
         })
     }
 
+    fn alignment(&self) -> usize {
+        self.alignment
+    }
+
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize> {
         self.check_writable()?;
+        self.check_aligned(offset, bytes)?;
         let range = offset..offset + bytes.len() as u64;
         course(&self.machine, Operation::Write, &self.name, range, |machine, course| match course {
             Course::Well => self.write_some(machine, offset, bytes),
             Course::Badly(error) => {
                 let all = machine.seed.once_in(4);
                 let part = if all { bytes.len() } else { machine.seed.index(bytes.len() + 1) };
-                machine.inodes[self.inode].write(index(offset)?, &bytes[..part]);
+                let whole = if self.alignment > 1 { part / SECTOR * SECTOR } else { part };
+                self.take(machine, offset, &bytes[..whole])?;
                 Err(error)
             }
             Course::Last => {
-                machine.inodes[self.inode].write(index(offset)?, bytes);
+                self.take(machine, offset, bytes)?;
                 Err(power_gone())
             }
         })

@@ -5,6 +5,9 @@ use mainspring_conformance::Seed;
 use super::Unsynced;
 use crate::Injected;
 
+/// What a disk writes as a whole or not at all.
+pub(super) const SECTOR: usize = 512;
+
 /// The content of a file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Inode {
@@ -18,7 +21,12 @@ pub(super) struct Inode {
 
 #[derive(Clone, Debug)]
 enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
+    /// Where `sectors`, it went past the cache, and each sector of it is written or is not.
+    Write {
+        offset: usize,
+        bytes: Vec<u8>,
+        sectors: bool,
+    },
     SetLen(usize),
 }
 
@@ -27,9 +35,9 @@ impl Inode {
         &self.seen
     }
 
-    pub(super) fn write(&mut self, offset: usize, bytes: &[u8]) {
+    pub(super) fn write(&mut self, offset: usize, bytes: &[u8], sectors: bool) {
         if !bytes.is_empty() {
-            self.change(Change::Write { offset, bytes: bytes.to_owned() });
+            self.change(Change::Write { offset, bytes: bytes.to_owned(), sectors });
         }
     }
 
@@ -99,7 +107,7 @@ impl Inode {
 impl Change {
     fn apply(&self, content: &mut Vec<u8>) {
         match self {
-            Self::Write { offset, bytes } => {
+            Self::Write { offset, bytes, .. } => {
                 if content.len() < *offset {
                     content.resize(*offset, 0);
                 }
@@ -111,15 +119,27 @@ impl Change {
         }
     }
 
-    /// What is left of it when power goes while it is written: its beginning, its end, or both without the middle, of
-    /// which this applies the first and answers the last.
+    /// What is left of it when power goes while it is written: some of its sectors; or, where it went to the cache, its
+    /// beginning, its end, or both without the middle. All but the last part of it this applies, and answers that one.
     fn torn(&self, seed: &mut Seed, content: &mut Vec<u8>, injected: &mut Injected) -> Option<Self> {
-        let Self::Write { offset, bytes } = self else { return None };
-        if bytes.len() < 2 {
+        let Self::Write { offset, bytes, sectors } = self else { return None };
+        if bytes.len() < if *sectors { SECTOR + 1 } else { 2 } {
             return None;
         }
+        let part = |from: usize, to: usize| Self::Write {
+            offset: offset + from,
+            bytes: bytes[from..to].to_owned(),
+            sectors: *sectors,
+        };
+        if *sectors {
+            let starts = (0..bytes.len()).step_by(SECTOR).filter(|_| seed.once_in(2));
+            let mut kept: Vec<_> = starts.map(|start| part(start, bytes.len().min(start + SECTOR))).collect();
+            let last = kept.pop()?;
+            kept.iter().for_each(|sector| sector.apply(content));
+            injected.torn_writes += 1;
+            return Some(last);
+        }
         injected.torn_writes += 1;
-        let part = |from: usize, to: usize| Self::Write { offset: offset + from, bytes: bytes[from..to].to_owned() };
         let cut = 1 + seed.index(bytes.len() - 1);
         Some(match seed.within(0..=2) {
             0 => part(0, cut),

@@ -22,6 +22,8 @@ pub(super) struct Machine {
     pub(super) locked: bool,
     pub(super) capacity: Option<u64>,
     pub(super) shortens: bool,
+    /// What writes of logs must be multiples of.
+    pub(super) alignment: usize,
     /// How long operations of a kind take.
     pub(super) slow: Vec<(Operation, Duration)>,
     pub(super) faults: Vec<Fault>,
@@ -55,6 +57,7 @@ impl Machine {
             locked: false,
             capacity: None,
             shortens: false,
+            alignment: 1,
             slow: Vec::new(),
             faults: Vec::new(),
             meanwhile: Vec::new(),
@@ -144,7 +147,8 @@ impl Machine {
             (name, inodes.len() - 1)
         });
         let entries = Entries::durable(names.collect());
-        Self { entries, inodes, injected, capacity: self.capacity, slow: self.slow.clone(), ..Self::new(seed) }
+        let (capacity, alignment, slow) = (self.capacity, self.alignment, self.slow.clone());
+        Self { entries, inodes, injected, capacity, alignment, slow, ..Self::new(seed) }
     }
 }
 

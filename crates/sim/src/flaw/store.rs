@@ -1,14 +1,17 @@
 //! Stores that do wrong: another store, about which they do not tell the truth.
 
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::StreamExt;
-use mainspring_event::{EventBuffer, EventId, EventRef};
+use mainspring_event::{EventBuffer, EventId, EventRef, Version};
 use mainspring_store::{
-    Append, AppendError, Appended, BatchStream, Capabilities, Check, Direction, EventBatch, EventStore, Info, Query,
-    Read, ReadError,
+    Append, AppendError, Appended, BatchStream, Capabilities, Check, Conflict, Direction, EventBatch, EventStore,
+    Expected, Info, Query, Read, ReadError, ReadFrom,
 };
 
 /// What a store does wrong.
@@ -24,6 +27,8 @@ pub(super) enum Bug {
     SkipsEvent,
     RepeatsEvent,
     ChangesPayload,
+    ForgetsHeads,
+    RemovesTooMany,
 }
 
 /// A store with a bug.
@@ -58,6 +63,37 @@ impl BuggyStore {
         append.events.iter_mut().for_each(|event| event.id = EventId::new());
         self.store.append(append).await
     }
+
+    /// Appends as if every stream of which nothing is shown had never been.
+    async fn anew(&self, mut append: Append) -> Result<Appended, AppendError> {
+        let mut emptied = HashSet::new();
+        for stream in append.open_streams() {
+            let mut last = self.store.read(Read::new(Query::stream(stream.clone())).backwards().limit(1));
+            if last.next().await.is_some_and(|batch| batch.is_ok_and(|batch| batch.is_empty())) {
+                emptied.insert(stream.clone());
+            }
+        }
+        let is_none = |check: &Check| matches!(check, Check::Stream { stream, expected: Expected::NoStream } if emptied.contains(stream));
+        append.checks.retain(|check| !is_none(check));
+        let streams: Vec<_> = append.events.iter().map(|event| event.stream.clone()).collect();
+        match self.store.append(append).await {
+            Err(AppendError::Conflict(Conflict::Stream { stream, expected, .. })) if emptied.contains(&stream) => {
+                Err(Conflict::Stream { stream, expected, actual: Version::NONE }.into())
+            }
+            Ok(mut appended) => {
+                let mut versions = HashMap::<_, u64>::new();
+                for (written, stream) in appended.written.iter_mut().zip(streams) {
+                    if emptied.contains(&stream) {
+                        let version = versions.entry(stream).or_default();
+                        *version += 1;
+                        written.version = Version(*version);
+                    }
+                }
+                Ok(appended)
+            }
+            answer => answer,
+        }
+    }
 }
 
 #[async_trait]
@@ -74,6 +110,7 @@ impl EventStore for BuggyStore {
             Bug::DropsChanges => append.changes.clear(),
             Bug::TearsAppends if append.events.len() > 1 => return self.torn(append).await,
             Bug::ForgetsIds => return self.again(append).await,
+            Bug::ForgetsHeads => return self.anew(append).await,
             _ => {}
         }
         match (self.bug, self.store.append(append).await) {
@@ -90,6 +127,7 @@ impl EventStore for BuggyStore {
         let bug = self.bug;
         let spoils = match bug {
             Bug::SkipsEvent => read.follow,
+            Bug::RemovesTooMany => read.direction == Direction::Forwards && read.from == ReadFrom::Start,
             Bug::RepeatsEvent => read.direction == Direction::Backwards,
             Bug::ChangesPayload => matches!(read.query, Query::Ids(_)),
             _ => false,
@@ -134,7 +172,7 @@ impl Spoilt {
 impl EventBuffer for Spoilt {
     fn len(&self) -> usize {
         match self.bug {
-            Bug::SkipsEvent => self.events.len() - 1,
+            Bug::SkipsEvent | Bug::RemovesTooMany => self.events.len() - 1,
             Bug::RepeatsEvent => self.events.len() + 1,
             _ => self.events.len(),
         }
@@ -142,6 +180,7 @@ impl EventBuffer for Spoilt {
 
     fn get(&self, index: usize) -> EventRef<'_> {
         let last = self.events.len() - 1;
+        let index = if self.bug == Bug::RemovesTooMany { index + 1 } else { index };
         let event = self.events.get(index.min(last));
         if self.bug == Bug::ChangesPayload && index == last {
             return EventRef { payload: &self.payload, ..event };

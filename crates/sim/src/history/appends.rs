@@ -26,6 +26,8 @@ pub(super) struct Appends {
     payload: u64,
     /// Whether retention, truncation and tombstones occur.
     changes: bool,
+    /// Whether they occur so often that there is much to remove.
+    pub(super) removing: bool,
     /// Whether rules by age occur; then the clock is never set back.
     pub(super) aging: bool,
     /// How many events the next rule by count keeps.
@@ -35,12 +37,14 @@ pub(super) struct Appends {
 impl Appends {
     pub(super) fn new(seed: &mut Seed, segment_bytes: u64) -> Self {
         let changes = seed.once_in(2);
+        let removing = changes && !seed.once_in(4);
         Self {
             streams: 2 + seed.index(STREAMS.len() - 1),
             payload: seed.pick(&[8, 40, 200, segment_bytes / 4, segment_bytes * 3 / 2]).min(20_000),
             changes,
+            removing,
             aging: changes && seed.once_in(2),
-            keep: 6,
+            keep: if removing { 3 } else { 6 },
         }
     }
 
@@ -68,8 +72,8 @@ impl Appends {
                 append.checks.push(self.check(seed, model));
             }
         }
-        if self.changes && seed.once_in(6) {
-            append.changes.push(self.change(seed));
+        if self.changes && seed.once_in(if self.removing { 3 } else { 6 }) {
+            append.changes.push(self.change(seed, model));
         }
         append
     }
@@ -115,7 +119,7 @@ impl Appends {
         Check::NoMatch { query: query(seed, model), after }
     }
 
-    fn change(&mut self, seed: &mut Seed) -> StreamChange {
+    fn change(&mut self, seed: &mut Seed, model: &Model) -> StreamChange {
         let rule = |max_count, max_age| Retention { max_count, max_age };
         match seed.within(0..=9) {
             0 => StreamChange::Tombstone { stream: stream(seed.pick(&["d-1", "d-2"])) },
@@ -135,8 +139,11 @@ impl Appends {
                 StreamChange::Retain { target, retention: rule(Some(1), None) }
             }
             _ => {
-                let version = Version(seed.within(0..=12));
-                StreamChange::TruncateBefore { stream: stream(STREAMS[seed.index(self.streams)]), version }
+                let stream = stream(STREAMS[seed.index(self.streams)]);
+                let newest = model.version(&stream) + 1;
+                let version =
+                    if seed.once_in(2) { newest.saturating_sub(seed.within(0..=2)) } else { seed.within(0..=12) };
+                StreamChange::TruncateBefore { stream, version: Version(version) }
             }
         }
     }

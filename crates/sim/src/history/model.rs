@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use jiff::Timestamp;
 use mainspring_conformance::ManualClock;
 use mainspring_event::{EventId, NewEvent, Position, StreamName};
-use mainspring_store::{Append, AppendError, Appended, EventStore, MemoryStore, Query, Read};
+use mainspring_store::{Append, AppendError, Appended, Clock, EventStore, MemoryStore, Query, Read};
 
 use super::reads::collect;
 
@@ -19,6 +19,8 @@ pub(super) struct Model {
     ids: Vec<EventId>,
     /// What was appended, to be repeated.
     taken: Vec<Append>,
+    /// Everything that changed something, with the time at which it was sent.
+    log: Vec<(Append, Timestamp)>,
     /// Appends whose fate is unknown, in the order in which they were sent, with the time at which that was.
     pub(super) pending: Vec<(Append, Timestamp)>,
 }
@@ -33,6 +35,7 @@ impl Model {
             heads: HashMap::new(),
             ids: Vec::new(),
             taken: Vec::new(),
+            log: Vec::new(),
             pending: Vec::new(),
         }
     }
@@ -55,7 +58,30 @@ impl Model {
             self.head = appended.position;
             self.taken.push(append.clone());
         }
+        if new || (append.events.is_empty() && !append.changes.is_empty()) {
+            self.log.push((append.clone(), sent));
+        }
         Ok(appended)
+    }
+
+    /// How many appends have changed something.
+    pub(super) fn log(&self) -> usize {
+        self.log.len()
+    }
+
+    /// A model of the history as it was after so many of these.
+    ///
+    /// # Errors
+    /// When that history cannot be told twice.
+    pub(super) async fn as_of(&self, log: usize) -> Result<Self, String> {
+        let now = self.clock.now();
+        let mut then = Self::new(now);
+        for (append, sent) in &self.log[..log] {
+            let again = then.append(append, *sent).await;
+            again.map_err(|error| format!("{append:?}\n  was taken once, and is answered {error:?}"))?;
+        }
+        then.set(now);
+        Ok(then)
     }
 
     /// Notes an append that may or may not be written.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use mainspring_conformance::Seed;
-use mainspring_store::{Query, ReadFrom};
+use mainspring_store::{Append, Query, Read, ReadFrom};
 
-use super::{appends::Appends, model::Model, queries, step::Step, subject::Subject};
+use super::{appends::Appends, mishap::Mishap, model::Model, queries, step::Step, subject::Subject};
 use crate::{Fault, Operation, Unsynced};
 
 /// The source of steps.
@@ -14,6 +14,8 @@ pub(super) struct Plan {
     appends: Appends,
     steps: u64,
     trouble: Trouble,
+    /// Whether backups are taken.
+    backups: bool,
     /// Whether the disk was filled up.
     full: bool,
 }
@@ -35,6 +37,11 @@ pub(super) fn segment_bytes(seed: u64) -> u64 {
         .pick(&[600, 1_024, 1_024, 2_048, 2_048, 4_096, 4_096, 4_096, 8_192, 8_192, 16_384, 65_536])
 }
 
+/// What writes of the log must be multiples of in this history.
+pub(super) fn alignment(seed: u64) -> usize {
+    Seed::new(seed ^ 0x00a1_1640).pick(&[1, 512, 4096])
+}
+
 impl Plan {
     pub(super) fn new(seed: u64) -> Self {
         let segment_bytes = segment_bytes(seed);
@@ -47,13 +54,18 @@ impl Plan {
             rot: seed.once_in(3),
             pace: seed.once_in(3),
         };
-        Self { appends, steps: seed.within(6..=24), trouble, full: false, seed }
+        // Segments have to be full before there is something to be removed from them.
+        let steps = if appends.removing { seed.within(15..=35) } else { seed.within(6..=24) };
+        Self { appends, steps, trouble, backups: seed.once_in(3), full: false, seed }
     }
 
     /// The next step, or none at the end.
     pub(super) async fn next(&mut self, model: &Model, subject: &Subject) -> Option<Step> {
         self.steps = self.steps.checked_sub(1)?;
         let may_set_back = self.may_set_back();
+        if let Some(step) = self.upkeep() {
+            return Some(step);
+        }
         let seed = &mut self.seed;
         // What has failed may come back in a second life.
         if subject.sick && seed.once_in(2) || subject.failed && seed.once_in(3) {
@@ -69,7 +81,8 @@ impl Plan {
             47..=56 => Step::Read(queries::read(seed, model, subject.now())),
             57..=58 => Step::Resume(queries::read(seed, model, subject.now())),
             59..=62 => Step::Follow(self.followed(model)),
-            63..=66 => Step::Beside(queries::read(seed, model, subject.now())),
+            63..=64 => Step::Beside(queries::read(seed, model, subject.now())),
+            65..=66 => Step::Beholder(queries::read(seed, model, subject.now())),
             67..=70 if may_set_back && seed.once_in(2) => Step::SetBack(self.time()),
             67..=70 => Step::Wait(self.time()),
             71..=73 => self.second_life(),
@@ -77,6 +90,35 @@ impl Plan {
             75..=76 => Step::Verify,
             _ => self.troubled(model, subject).await,
         })
+    }
+
+    /// What is done to a store beside its work.
+    fn upkeep(&mut self) -> Option<Step> {
+        let Trouble { crashes, errors, room, .. } = self.trouble;
+        if self.appends.removing && self.seed.once_in(8) {
+            let mishap = Mishap::draw(&mut self.seed, (crashes, errors, room));
+            self.full |= matches!(mishap, Mishap::Fill(_));
+            return Some(Step::Scavenge(mishap));
+        }
+        if self.appends.removing && self.seed.once_in(12) {
+            return Some(Step::Beholder(Read::new(queries::everything())));
+        }
+        if self.backups && self.seed.once_in(8) {
+            let mishap = Mishap::draw(&mut self.seed, (true, true, true));
+            let restores = self.seed.once_in(3);
+            let unsynced = self.unsynced();
+            return Some(if restores {
+                Step::Restore(mishap, self.seed.draw())
+            } else {
+                Step::Backup(mishap, unsynced)
+            });
+        }
+        None
+    }
+
+    /// An append of new events, and nothing else.
+    pub(super) fn plain(&mut self) -> Append {
+        self.appends.plain(&mut self.seed)
     }
 
     /// Lots for what is drawn while a step is taken.
@@ -95,10 +137,10 @@ impl Plan {
     }
 
     /// A read for a follower.
-    fn followed(&mut self, model: &Model) -> mainspring_store::Read {
+    fn followed(&mut self, model: &Model) -> Read {
         let from = if self.seed.once_in(3) { ReadFrom::End } else { ReadFrom::Start };
         let query = if self.seed.once_in(2) { Query::All } else { queries::query(&mut self.seed, model) };
-        mainspring_store::Read::new(query).from(from).follow()
+        Read::new(query).from(from).follow()
     }
 
     /// A way for a store to end and to begin again.

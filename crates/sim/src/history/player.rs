@@ -13,8 +13,10 @@ use super::{
     model::Model,
     notes::Notes,
     plan::{self, Plan},
+    scavenging::Freed,
     step::Step,
     subject::Subject,
+    vault::Vault,
     watching::Followers,
 };
 use crate::{Flaw, Injected, Unsynced};
@@ -27,11 +29,13 @@ pub(super) struct Player {
     pub(super) notes: Notes,
     pub(super) totals: Totals,
     pub(super) followers: Vec<Followers>,
+    pub(super) freed: Freed,
+    pub(super) vault: Vault,
 }
 
 impl Player {
     pub(super) fn new(seed: u64, flaw: Option<Flaw>, notes: Notes) -> Self {
-        let subject = Subject::new(seed, flaw, plan::segment_bytes(seed));
+        let subject = Subject::new(seed, flaw, (plan::segment_bytes(seed), plan::alignment(seed)));
         Self {
             plan: Plan::new(seed),
             model: Model::new(subject.now()),
@@ -39,6 +43,8 @@ impl Player {
             notes,
             totals: Totals::default(),
             followers: Vec::new(),
+            freed: Freed::default(),
+            vault: Vault::new(seed, flaw),
         }
     }
 
@@ -46,10 +52,12 @@ impl Player {
     pub(super) fn totals(&self) -> Totals {
         let mut totals = self.totals;
         totals.seeds = 1;
+        totals.aligned = u64::from(self.subject.alignment > 1);
         totals.steps = self.notes.step();
         totals.events = self.model.head().0;
         totals.segments = self.subject.disk.names().iter().filter(|name| name.ends_with(".log")).count() as u64;
         totals.injected += self.subject.disk.injected();
+        totals.injected += self.vault.disk.injected();
         totals
     }
 
@@ -63,7 +71,7 @@ impl Player {
             self.begin(step).await?;
         }
         self.begin(Step::End).await?;
-        self.notes.count(self.subject.disk.injected().total());
+        self.notes.count(self.totals().injected.total());
         Ok(())
     }
 
@@ -89,6 +97,10 @@ impl Player {
             Step::Resume(read) => self.resume(read).await,
             Step::Follow(read) => self.follow(read).await,
             Step::Beside(read) => self.beside(read).await,
+            Step::Beholder(read) => self.behold(read).await,
+            Step::Scavenge(mishap) => self.scavenge(mishap).await,
+            Step::Backup(mishap, unsynced) => self.backup(mishap, *unsynced).await,
+            Step::Restore(mishap, lot) => self.restore(mishap, &mut Seed::new(*lot)).await,
             Step::Reopen { close } => self.reopen(*close).await,
             Step::LoseDerived(lot) => self.lose_derived(&mut Seed::new(*lot)).await,
             Step::Crash(unsynced) => self.crash(*unsynced).await,
@@ -160,7 +172,12 @@ impl Player {
 
     /// Sees that a failure has a cause: something failed on the disk since `before`, or the store is waiting to be opened
     /// again for something that failed earlier.
-    fn excuse(&mut self, error: &dyn std::error::Error, before: &Injected, what: &str) -> Result<(), String> {
+    pub(super) fn excuse(
+        &mut self,
+        error: &dyn std::error::Error,
+        before: &Injected,
+        what: &str,
+    ) -> Result<(), String> {
         let text = error.to_string();
         let waits = text.contains("until it is reopened");
         if waits && self.subject.was_hurt() {

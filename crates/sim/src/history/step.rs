@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mainspring_store::{Append, Read};
 
+use super::mishap::Mishap;
 use crate::{Fault, Operation, Unsynced};
 
 /// One step of a history. Numbers without a name are lots that are drawn when the step is taken.
@@ -23,6 +24,14 @@ pub(super) enum Step {
     Follow(Read),
     /// Another process opens the store to read.
     Beside(Read),
+    /// Another process, which has the store open to read, looks at it again; where there is none it begins.
+    Beholder(Read),
+    /// Space is freed, and something goes wrong meanwhile.
+    Scavenge(Mishap),
+    /// A backup is taken or brought up to date, and something goes wrong where it is written; what power may leave of that.
+    Backup(Mishap, Unsynced),
+    /// The backup is restored, and something goes wrong where that is written.
+    Restore(Mishap, u64),
     /// Time passes.
     Wait(Duration),
     /// The clock is set back.

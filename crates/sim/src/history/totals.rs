@@ -34,6 +34,8 @@ macro_rules! totals {
 totals! {
     /// Histories.
     seeds: "seeds",
+    /// Of these, histories in which the log is written past the cache, in whole blocks.
+    aligned: "seeds with a log in blocks",
     /// Steps of all histories.
     steps: "steps",
     /// Appends that were answered `Ok`.
@@ -78,6 +80,26 @@ totals! {
     rebuilt: "indexes rebuilt",
     /// Times that the directory was verified.
     verified: "verify runs",
+    /// Times that a process looked again that has had the store open to read.
+    beheld: "looks of a reading process that stays",
+    /// Times that space was freed.
+    scavenged: "scavenge passes",
+    /// Times that freeing space failed as it may.
+    failed_passes: "failed scavenge passes",
+    /// Segments that were written again to free space.
+    rewritten: "segments rewritten",
+    /// Segments of which nothing was left.
+    removed: "segments dropped",
+    /// Events that were removed for good.
+    removed_events: "events removed",
+    /// Backups that were taken or brought up to date.
+    backups: "backups",
+    /// Runs of a backup that failed as they may.
+    failed_backups: "failed backups",
+    /// Backups that were restored.
+    restored: "backups restored",
+    /// Attempts to restore one that failed as they may.
+    failed_restores: "failed restores",
 }
 
 impl Totals {

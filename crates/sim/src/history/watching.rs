@@ -3,11 +3,13 @@
 use futures_util::{FutureExt, StreamExt, future::join_all};
 use mainspring_event::Version;
 use mainspring_store::{
-    Append, AppendError, BatchStream, Check, Conflict, EventBatch, EventStore, Expected, Read, ReadError, ReadFrom,
+    Append, AppendError, Appended, BatchStream, Check, Conflict, EventBatch, EventStore, Expected, Read, ReadError,
+    ReadFrom,
 };
 use tokio::task::yield_now;
 
 use super::{
+    model::Model,
     player::Player,
     queries::{STREAMS, everything, stream},
     reads::{agree, collect, count, same_events},
@@ -120,6 +122,28 @@ impl Player {
             Err(error) => return Err(format!("another process cannot open it: {error:?}")),
         };
         self.totals.read_only += 1;
+        self.look_beside(&*handle, read).await
+    }
+
+    /// Reads as another process that has had the store open for some time.
+    pub(super) async fn behold(&mut self, read: &Read) -> Result<(), String> {
+        let before = self.subject.disk.injected();
+        let handle = match self.subject.beholder.clone().map_or_else(|| self.subject.open_beside(), Ok) {
+            Ok(handle) => handle,
+            Err(_) if self.subject.has_failed_since(&before) => {
+                self.totals.failed_opens += 1;
+                return Ok(());
+            }
+            Err(error) => return Err(format!("another process cannot open it: {error:?}")),
+        };
+        self.totals.beheld += u64::from(self.subject.beholder.is_some());
+        self.subject.beholder = Some(handle.clone());
+        self.look_beside(&*handle, read).await
+    }
+
+    /// Reads from the handle of another process.
+    async fn look_beside(&mut self, handle: &dyn EventStore, read: &Read) -> Result<(), String> {
+        let before = self.subject.disk.injected();
         let info = match handle.info().await {
             Ok(info) => info,
             Err(_) if self.subject.has_failed_since(&before) => return Ok(()),
@@ -132,9 +156,9 @@ impl Player {
         if info.head != self.model.head() {
             return Err(format!("another process sees the head {}, it is {}", info.head, self.model.head()));
         }
-        let all = self.read_from(&*handle, &Read::new(everything())).await?;
+        let all = self.read_from(handle, &Read::new(everything())).await?;
         if all.is_some() {
-            self.read_from(&*handle, read).await?;
+            self.read_from(handle, read).await?;
         }
         Ok(())
     }
@@ -148,23 +172,37 @@ impl Player {
             return Ok(());
         }
         let before = self.subject.disk.injected();
-        let impossible = Expected::Exactly(Version(u64::MAX));
-        let questions =
-            STREAMS.map(|name| Append::default().check(Check::Stream { stream: stream(name), expected: impossible }));
-        let answers = join_all(questions.map(|question| handle.append(question))).await;
-        for (name, answer) in STREAMS.into_iter().zip(answers) {
+        for (name, answer) in versions(&*handle).await {
             match answer {
-                Err(AppendError::Conflict(Conflict::Stream { actual, .. }))
-                    if actual.0 == self.model.version(&stream(name)) => {}
-                Err(AppendError::Tombstoned { .. }) => {}
-                Err(AppendError::Failed(_)) if self.subject.has_failed_since(&before) => {}
-                answer => {
-                    let version = self.model.version(&stream(name));
-                    return Err(format!("stream {name} is at version {version}, the store says {answer:?}"));
-                }
+                Err(AppendError::Failed(error)) => self.excuse(&*error, &before, "failed")?,
+                answer => check_version(&self.model, name, &answer)?,
             }
         }
         Ok(())
+    }
+}
+
+/// Sees to it that each stream of a store stands where it stands in the model.
+pub(super) async fn stands(store: &dyn EventStore, model: &Model) -> Result<(), String> {
+    let answers = versions(store).await;
+    answers.iter().try_for_each(|(name, answer)| check_version(model, name, answer))
+}
+
+/// What a store answers to appends that say in which version a stream is.
+async fn versions(store: &dyn EventStore) -> Vec<(&'static str, Result<Appended, AppendError>)> {
+    let impossible = Expected::Exactly(Version(u64::MAX));
+    let questions =
+        STREAMS.map(|name| Append::default().check(Check::Stream { stream: stream(name), expected: impossible }));
+    let answers = join_all(questions.map(|question| store.append(question))).await;
+    STREAMS.into_iter().zip(answers).collect()
+}
+
+fn check_version(model: &Model, name: &str, answer: &Result<Appended, AppendError>) -> Result<(), String> {
+    let version = model.version(&stream(name));
+    match answer {
+        Err(AppendError::Conflict(Conflict::Stream { actual, .. })) if actual.0 == version => Ok(()),
+        Err(AppendError::Tombstoned { .. }) => Ok(()),
+        answer => Err(format!("stream {name} is at version {version}, the store says {answer:?}")),
     }
 }
 

@@ -70,7 +70,10 @@ impl Committer {
         if append.events.is_empty() && changes.is_empty() {
             return Ok(Appended { position: Position(first - 1), written: Vec::new() });
         }
-        self.recorded = self.recorded.max(self.now);
+        // Only events carry it, so without them it would be another after opening again.
+        if !append.events.is_empty() {
+            self.recorded = self.recorded.max(self.now);
+        }
         let mut scratch = std::mem::take(&mut self.scratch);
         let found = self.find_streams(prepared, &mut scratch.streams);
         let frame = Frame { first, recorded: self.recorded, versions: None };

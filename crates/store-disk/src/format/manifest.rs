@@ -29,6 +29,10 @@ pub(crate) struct Manifest {
     /// The highest position of an event with tags that scavenging removed; 0 where there is none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) removed_tagged: u64,
+    /// When the newest event was recorded, in nanoseconds since 1970, of the files that scavenging has replaced: what is
+    /// recorded later never has an earlier time, though that event may be gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replaced_recorded: Option<i64>,
     /// The segments in the order of the log; the last one is being written.
     pub(crate) segments: Vec<SegmentEntry>,
     /// What makes the directory a backup, which is read and restored but never written as a store.
@@ -130,7 +134,16 @@ pub(crate) enum BadManifest {
 
 impl Manifest {
     pub(crate) fn new(store: StoreId, lineage: Lineage) -> Self {
-        Self { format: FORMAT, store, lineage, epoch: 0, removed_tagged: 0, segments: Vec::new(), backup: None }
+        Self {
+            format: FORMAT,
+            store,
+            lineage,
+            epoch: 0,
+            removed_tagged: 0,
+            replaced_recorded: None,
+            segments: Vec::new(),
+            backup: None,
+        }
     }
 
     /// Names a file of this generation and length, or none, in the place of the segments from number `first` to number

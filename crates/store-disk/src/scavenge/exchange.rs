@@ -28,6 +28,7 @@ pub(super) fn drop_segments(work: &Work, moment: &Moment, gone: &[Survey]) -> Re
     let mut change = work.catalog.begin();
     for survey in gone {
         tagged = tagged.max(survey.last_tagged()?);
+        change.manifest.replaced_recorded = change.manifest.replaced_recorded.max(survey.newest());
         let number = survey.segment.number;
         change.manifest.compact((number, number), chain_behind(&view, number)?, None);
     }
@@ -65,6 +66,8 @@ pub(super) fn exchange(
         let named = file.as_ref().map(|NewFile { segment, .. }| (segment.generation, segment.end()));
         change.manifest.compact(numbers, chain, named);
         change.manifest.removed_tagged = change.manifest.removed_tagged.max(removed_tagged);
+        let newest = group.iter().filter_map(Survey::newest).max();
+        change.manifest.replaced_recorded = change.manifest.replaced_recorded.max(newest);
         Ok(change.prepare(&*core.disk)?)
     });
     let prepared = match prepared {

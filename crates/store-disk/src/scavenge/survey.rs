@@ -140,6 +140,11 @@ impl Survey {
         })?)
     }
 
+    /// When its last event was recorded, if it holds one.
+    pub(super) fn newest(&self) -> Option<i64> {
+        self.segment.summary().map(|summary| summary.recorded).filter(|recorded| *recorded > i64::MIN)
+    }
+
     /// The highest position of an event with tags.
     pub(super) fn last_tagged(&self) -> Result<u64, SegmentError> {
         Ok(self.segment.with_index(|index| {

@@ -17,5 +17,6 @@ mod processes;
 mod races;
 mod reading;
 mod scavenging;
+mod time;
 mod truth;
 mod workload;

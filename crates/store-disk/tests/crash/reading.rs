@@ -10,13 +10,13 @@ use std::{
 
 use futures_util::StreamExt;
 use mainspring_conformance::Seed;
-use mainspring_event::StoredEvent;
+use mainspring_event::{StoredEvent, Version};
 use mainspring_sim::{Fault, Operation, SimDisk, Unsynced};
-use mainspring_store::{Append, AppendError, EventStore, Query, Read, ReadError};
+use mainspring_store::{Append, AppendError, EventStore, Query, Read, ReadError, StreamChange};
 use mainspring_store_disk::{DiskStore, OpenError};
 use tokio::{runtime::Runtime, time::timeout};
 
-use crate::kit::{all, block_on, clock, event, events, in_place, replayable};
+use crate::kit::{all, block_on, clock, event, events, in_place, replayable, stream};
 
 const SEGMENT: u64 = 4096;
 
@@ -57,6 +57,35 @@ fn a_reader_sees_what_is_synced_and_appends_nothing() {
             "{refused:?}"
         );
         assert!(matches!(in_place(SEGMENT, &clock()).open_on(Arc::new(disk.clone())), Err(OpenError::Locked { .. })));
+    });
+}
+
+#[test]
+fn a_reader_that_failed_to_keep_up_catches_up_later() {
+    block_on(async {
+        for kind in [Operation::List, Operation::Open, Operation::Size, Operation::Read, Operation::Map] {
+            let mut failed = 0;
+            for after in 0..12 {
+                let (disk, mut seed) = (SimDisk::new(1), Seed::new(1));
+                let options = || replayable(SEGMENT, &clock());
+                let writer = options().open_on(Arc::new(disk.clone())).unwrap();
+                writer.append(some_event(&mut seed)).await.unwrap();
+                let reader = options().open_read_only_on(Arc::new(disk.clone())).unwrap();
+                for number in 0..40 {
+                    // Each change hides something that no other one does.
+                    let name = format!("a-{}", number / 4);
+                    let append = Append::new([event(&mut seed, &name, 150)]);
+                    let hide = StreamChange::TruncateBefore { stream: stream(&name), version: Version(3) };
+                    writer.append(if number % 4 == 3 { append.change(hide) } else { append }).await.unwrap();
+                }
+                disk.inject(Fault::on(kind).after(after));
+                failed += u64::from(reader.info().await.is_err());
+                disk.heal();
+                assert_eq!(all(&reader).await, all(&writer).await, "{kind:?} failed after {after} others");
+                assert_eq!(reader.info().await.unwrap().head, writer.info().await.unwrap().head);
+            }
+            assert!(failed > 0 || kind == Operation::List, "{kind:?} never failed");
+        }
     });
 }
 

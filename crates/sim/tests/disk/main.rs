@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
 
+mod blocks;
+
 use std::{
     collections::HashSet,
     sync::Arc,
@@ -365,4 +367,17 @@ fn each_lie_is_told() {
     file.sync().unwrap();
     assert_eq!(disk.contents("a").unwrap()[0], 1, "it was synced before it was written");
     assert_eq!(file.map(1).unwrap()[..], [3], "but it can be read");
+
+    let (lying, disk) = told(Lie::EarlyRemoval);
+    durable(&lying, "MANIFEST.new", b"m");
+    lying.rename("MANIFEST.new", "MANIFEST").unwrap();
+    lying.sync_entries().unwrap();
+    lying.remove("a").unwrap();
+    assert_eq!(disk.if_crashed(Unsynced::Dropped).names(), ["MANIFEST.new"], "removed, and nothing took its place");
+    lying.open("MANIFEST", Access::Read).unwrap();
+    assert_eq!(disk.crash(Unsynced::Dropped).names(), ["MANIFEST"]);
+
+    let (lying, disk) = told(Lie::HiddenAlignment);
+    disk.align_logs(512);
+    assert_eq!((lying.open_log("a").unwrap().alignment(), disk.open_log("a").unwrap().alignment()), (1, 512));
 }
