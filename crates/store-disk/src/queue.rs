@@ -76,7 +76,8 @@ impl Queue {
         let pending = Pending { prepared, reply };
         if let Some(lead) = self.join(pending) {
             if self.commit_place() == CommitPlace::Caller {
-                self.committer().commit(lead.drain());
+                let answers = self.committer().commit(lead.drain());
+                answers.give();
                 lead.pass_on();
             } else {
                 lead.spawn();
@@ -193,14 +194,15 @@ impl Lead {
         let group = self.drain();
         let appends = group.len();
         if self.queue.commit_place() != CommitPlace::BlockingThread {
-            self.queue.committer().commit(group);
+            let answers = self.queue.committer().commit(group);
+            answers.give();
             return appends;
         }
         let queue = self.queue.clone();
-        let committed = tokio::task::spawn_blocking(move || queue.committer().commit(group)).await;
-        if let Err(error) = committed {
-            // The callers are told by their answers, and the committer takes no more events.
-            tracing::error!(%error, "a commit did not come to its end");
+        match tokio::task::spawn_blocking(move || queue.committer().commit(group)).await {
+            Ok(answers) => answers.give(),
+            // The callers are told by there being no answer, and the committer takes no more events.
+            Err(error) => tracing::error!(%error, "a commit did not come to its end"),
         }
         appends
     }
