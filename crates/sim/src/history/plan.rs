@@ -55,7 +55,7 @@ impl Plan {
             pace: seed.once_in(3),
         };
         // Segments have to be full before there is something to be removed from them.
-        let steps = if appends.removing { seed.within(15..=35) } else { seed.within(6..=24) };
+        let steps = if appends.removing { seed.within(12..=28) } else { seed.within(6..=24) };
         Self { appends, steps, trouble, backups: seed.once_in(3), full: false, seed }
     }
 
@@ -63,7 +63,7 @@ impl Plan {
     pub(super) async fn next(&mut self, model: &Model, subject: &Subject) -> Option<Step> {
         self.steps = self.steps.checked_sub(1)?;
         let may_set_back = self.may_set_back();
-        if let Some(step) = self.upkeep() {
+        if let Some(step) = self.upkeep(subject.sick) {
             return Some(step);
         }
         let seed = &mut self.seed;
@@ -93,7 +93,7 @@ impl Plan {
     }
 
     /// What is done to a store beside its work.
-    fn upkeep(&mut self) -> Option<Step> {
+    fn upkeep(&mut self, sick: bool) -> Option<Step> {
         let Trouble { crashes, errors, room, .. } = self.trouble;
         if self.appends.removing && self.seed.once_in(8) {
             let mishap = Mishap::draw(&mut self.seed, (crashes, errors, room));
@@ -103,7 +103,8 @@ impl Plan {
         if self.appends.removing && self.seed.once_in(12) {
             return Some(Step::Beholder(Read::new(queries::everything())));
         }
-        if self.backups && self.seed.once_in(8) {
+        // A store that takes no more events holds what is not durable, which a backup must leave out.
+        if self.backups && self.seed.once_in(if sick { 3 } else { 8 }) {
             let mishap = Mishap::draw(&mut self.seed, (true, true, true));
             let restores = self.seed.once_in(3);
             let unsynced = self.unsynced();
