@@ -76,7 +76,7 @@ impl Fault {
     /// A failure of an operation.
     ///
     /// A failing write may have written a part or all. A failing sync leaves each write since the last one durable, still to be
-    /// synced, or taken for durable without being so. A failing rename, removal or change of length may have been done.
+    /// synced, or taken for durable without being so; a change of length is durable or still to be synced. A failing rename, removal or change of length may have been done.
     pub fn on(operation: Operation) -> Self {
         Self { operation, file: None, region: None, skip: 0, times: 1, full: false }
     }

@@ -56,7 +56,7 @@ impl Plan {
         };
         // Segments have to be full before there is something to be removed from them.
         let steps = if appends.removing { seed.within(12..=28) } else { seed.within(6..=24) };
-        Self { appends, steps, trouble, backups: seed.once_in(3), full: false, seed }
+        Self { appends, steps, trouble, backups: seed.once_in(2), full: false, seed }
     }
 
     /// The next step, or none at the end.
@@ -104,7 +104,10 @@ impl Plan {
             return Some(Step::Beholder(Read::new(queries::everything())));
         }
         // A store that takes no more events holds what is not durable, which a backup must leave out.
-        if self.backups && self.seed.once_in(if sick { 3 } else { 8 }) {
+        if self.backups && sick && self.seed.once_in(2) {
+            return Some(Step::Backup(Mishap::Nothing, self.unsynced()));
+        }
+        if self.backups && self.seed.once_in(12) {
             let mishap = Mishap::draw(&mut self.seed, (true, true, true));
             let restores = self.seed.once_in(3);
             let unsynced = self.unsynced();
@@ -206,7 +209,7 @@ impl Plan {
             fault = fault.times(seed.within(2..=4));
         }
         let newest = subject.disk.names().into_iter().rfind(|name| name.ends_with(".log"));
-        if let (Operation::Write, Some(log), true) = (operation, newest, seed.once_in(2)) {
+        if let (Operation::Write | Operation::Sync, Some(log), true) = (operation, newest, seed.once_in(2)) {
             // Frames that are written are what can come back although they have failed.
             fault = fault.of(log);
         } else if seed.once_in(4) {

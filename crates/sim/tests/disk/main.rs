@@ -137,6 +137,20 @@ fn a_failed_sync_forgets_and_still_shows() {
 }
 
 #[test]
+fn a_failed_sync_forgets_no_cut() {
+    for seed in 0..50 {
+        let disk = SimDisk::new(seed);
+        let file = durable(&disk, "a", b".");
+        write(&*file, 0, b"123");
+        file.set_len(1).unwrap();
+        disk.inject(Fault::on(Operation::Sync));
+        assert!(file.sync().is_err());
+        file.sync().unwrap();
+        assert_eq!(after(&disk, Unsynced::Dropped, "a").unwrap().len(), 1, "seed {seed}");
+    }
+}
+
+#[test]
 fn a_full_disk_takes_what_fits() {
     let disk = SimDisk::new(1);
     let file = durable(&disk, "a", b"1234");

@@ -103,7 +103,10 @@ impl<'a> Carrier<'a> {
         let (name, length) = (entry.log_name(), entry.sealed.unwrap_or_default());
         let before = self.report.bytes;
         match self.have(&name, length)? {
-            Have::Part(known) => self.extend(&name, known, length)?,
+            Have::Part(known) => {
+                self.compare(&name, 0, known.min(length))?;
+                self.extend(&name, known, length)?;
+            }
             _ => self.copy(&name, length)?,
         }
         if self.report.bytes == before {
@@ -173,20 +176,18 @@ impl<'a> Carrier<'a> {
         Ok(finished.map_err(|error| self.target_error(name, &error))?)
     }
 
-    /// Completes a file of which the first `known` bytes are a copy, and what follows may be one.
+    /// Completes a file of which the first `known` bytes are a durable copy.
     ///
-    /// Nothing is written where it is the same, so that a file which an interrupted run had linked is never written.
+    /// Where more is there, an interrupted run has left it, and the file is copied anew. It may be a link, which is never
+    /// written; or a sync has failed, and then what can be read need not be on the disk, nor would another sync write it.
     fn extend(&mut self, name: &str, known: u64, length: u64) -> Result<(), Stop> {
+        if self.size(name)? != Some(known) {
+            return self.copy(name, length);
+        }
         let from = self.open(name)?;
         let into = self.open_target(name, Access::Write)?;
-        let size = into.size().map_err(|error| self.target_error(name, &error))?;
-        let same = self.same(name, (&from, &into), 0..size.min(length))?;
-        if same < known.min(length) {
-            return Err(self.another_history().into());
-        }
-        self.pieces(name, &from, &into, same, length)?;
-        let cut = if size > length && same < length { into.set_len(length) } else { Ok(()) };
-        Ok(cut.and_then(|()| into.sync()).map_err(|error| self.target_error(name, &error))?)
+        self.pieces(name, &from, &into, known, length)?;
+        Ok(into.sync().map_err(|error| self.target_error(name, &error))?)
     }
 
     /// Sees to it that a part of a file is that of the source.

@@ -105,6 +105,26 @@ fn a_first_backup_can_be_interrupted_anywhere() {
 }
 
 #[test]
+fn what_a_failed_sync_has_left_is_copied_again() {
+    block_on(async {
+        for seed in 0..20 {
+            // In the same segment, and over several more.
+            for more in [1, 30] {
+                let mut original = Original::with(20).await;
+                let target = SimDisk::new(seed);
+                original.backup(&target).unwrap();
+                original.append(more).await;
+                target.inject(Fault::on(Operation::Sync));
+                assert!(matches!(original.backup(&target), Err(BackupError::Target(_))), "nobody is told");
+                original.backup(&target).unwrap();
+                let left = target.crash(Unsynced::Dropped);
+                assert_eq!(held(&left).await, original.events().await, "seed {seed}, {more} more");
+            }
+        }
+    });
+}
+
+#[test]
 fn a_later_backup_can_be_interrupted_anywhere() {
     block_on(async {
         let mut original = Original::with(20).await;
