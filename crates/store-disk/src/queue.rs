@@ -5,7 +5,7 @@
 //! group after group, until nothing waits: it does not depend on any caller being polled.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -57,7 +57,8 @@ struct State {
 
 /// The right and the duty to commit what has queued up.
 struct Lead {
-    queue: Arc<Queue>,
+    /// Waiting for more does not keep a store open that everyone has dropped.
+    queue: Weak<Queue>,
     /// Whether the duty was ended in order.
     resigned: bool,
 }
@@ -76,9 +77,9 @@ impl Queue {
         let pending = Pending { prepared, reply };
         if let Some(lead) = self.join(pending) {
             if self.commit_place() == CommitPlace::Caller {
-                let answers = self.committer().commit(lead.drain());
+                let answers = self.committer().commit(self.drain());
                 answers.give();
-                lead.pass_on();
+                lead.pass_on(self);
             } else {
                 lead.spawn();
             }
@@ -113,11 +114,22 @@ impl Queue {
         state.waiting.push(pending);
         let idle = !state.led;
         state.led = true;
-        idle.then(|| Lead { queue: self.clone(), resigned: false })
+        idle.then(|| Lead { queue: Arc::downgrade(self), resigned: false })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what has queued up. Callers that have gone away are left out: their appends have not begun.
+    fn drain(&self) -> Vec<Pending> {
+        let mut waiting = {
+            let mut state = self.lock();
+            state.events = 0;
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.retain(|pending| !pending.reply.is_closed());
+        waiting
     }
 
     /// How many appends wait, and how many events they have.
@@ -128,27 +140,16 @@ impl Queue {
 }
 
 impl Lead {
-    /// Takes what has queued up. Callers that have gone away are left out: their appends have not begun.
-    fn drain(&self) -> Vec<Pending> {
-        let mut waiting = {
-            let mut state = self.queue.lock();
-            state.events = 0;
-            std::mem::take(&mut state.waiting)
-        };
-        waiting.retain(|pending| !pending.reply.is_closed());
-        waiting
-    }
-
     /// Ends leading if nothing waits, or else lets a task go on.
-    fn pass_on(mut self) {
-        if !self.resign() {
+    fn pass_on(mut self, queue: &Queue) {
+        if !self.resign(queue) {
             self.spawn();
         }
     }
 
     /// Ends leading if nothing waits.
-    fn resign(&mut self) -> bool {
-        let mut state = self.queue.lock();
+    fn resign(&mut self, queue: &Queue) -> bool {
+        let mut state = queue.lock();
         self.resigned = state.waiting.is_empty();
         state.led = !self.resigned;
         self.resigned
@@ -159,12 +160,11 @@ impl Lead {
     fn spawn(mut self) {
         tokio::spawn(async move {
             let mut expected = 0;
-            loop {
-                self.gather(expected).await;
+            while let Some(queue) = self.gather(expected).await {
                 // Who came too late for this group belongs to the next one.
-                expected = self.commit().await + self.queue.waiting().0;
+                expected = commit(&queue).await + queue.waiting().0;
                 // Of several who were answered together the first to come again would commit alone, while the others wait.
-                if expected <= 1 && self.resign() {
+                if expected <= 1 && self.resign(&queue) {
                     return;
                 }
             }
@@ -173,48 +173,56 @@ impl Lead {
 
     /// Lets others join while the queue still grows, or until as many as were answered together last have come again:
     /// without that, callers who append one event after the other would fall into groups that wait for each other's syncs.
-    async fn gather(&self, expected: usize) {
+    /// Nothing if the store is dropped meanwhile: then nobody waits.
+    async fn gather(&self, expected: usize) -> Option<Arc<Queue>> {
         let begun = Instant::now();
         let mut before = 0;
         let mut idle = 0;
         loop {
-            let (appends, events) = self.queue.waiting();
+            let queue = self.queue.upgrade()?;
+            let (appends, events) = queue.waiting();
             idle = if appends == before { idle + 1 } else { 0 };
-            let awaited = appends < expected && begun.elapsed() < self.queue.patience;
+            let awaited = appends < expected && begun.elapsed() < queue.patience;
             if events >= ENOUGH || (!awaited && (idle >= IDLE_TURNS || appends >= expected)) {
-                return;
+                return Some(queue);
             }
+            drop(queue);
             before = appends;
             tokio::task::yield_now().await;
         }
     }
+}
 
-    /// Commits what has queued up: in place, or on a blocking thread where syncs are slow. Answers how many it were.
-    async fn commit(&self) -> usize {
-        let group = self.drain();
-        let appends = group.len();
-        if self.queue.commit_place() != CommitPlace::BlockingThread {
-            let answers = self.queue.committer().commit(group);
-            answers.give();
-            return appends;
-        }
-        let queue = self.queue.clone();
-        match tokio::task::spawn_blocking(move || queue.committer().commit(group)).await {
-            Ok(answers) => answers.give(),
-            // The callers are told by there being no answer, and the committer takes no more events.
-            Err(error) => tracing::error!(%error, "a commit did not come to its end"),
-        }
-        appends
+/// Commits what has queued up: in place, or on a blocking thread where syncs are slow. Answers how many it were.
+async fn commit(queue: &Arc<Queue>) -> usize {
+    let group = queue.drain();
+    let appends = group.len();
+    if group.is_empty() {
+        return appends;
     }
+    if queue.commit_place() != CommitPlace::BlockingThread {
+        let answers = queue.committer().commit(group);
+        answers.give();
+        return appends;
+    }
+    let queue = queue.clone();
+    match tokio::task::spawn_blocking(move || queue.committer().commit(group)).await {
+        Ok(answers) => answers.give(),
+        // The callers are told by there being no answer, and the committer takes no more events.
+        Err(error) => tracing::error!(%error, "a commit did not come to its end"),
+    }
+    appends
 }
 
 impl Drop for Lead {
     /// The task ends early only with its runtime, and a commit in place only by a panic: then nobody is left to lead.
     fn drop(&mut self) {
-        if !self.resigned {
+        if !self.resigned
+            && let Some(queue) = self.queue.upgrade()
+        {
             // Those whose commit panicked learn of it here, and not when the next append comes.
-            drop(self.queue.committer());
-            let mut state = self.queue.lock();
+            drop(queue.committer());
+            let mut state = queue.lock();
             state.led = false;
             state.events = 0;
             for Pending { prepared, reply } in std::mem::take(&mut state.waiting) {
