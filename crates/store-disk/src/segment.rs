@@ -293,8 +293,10 @@ impl Segment {
             IndexForm::Memory(index) => index,
             IndexForm::Mapped(index) => match index.rebuilt.get() {
                 Some(rebuilt) => rebuilt,
-                None if index.file.verify_names(tags).is_ok() => return Ok(index.file.clone()),
-                None => self.rebuild(index)?,
+                None => match index.file.names(tags) {
+                    Ok(names) => return Ok(names),
+                    Err(_) => self.rebuild(index)?,
+                },
             },
         };
         Ok(index.read().unwrap_or_else(PoisonError::into_inner).names().clone())

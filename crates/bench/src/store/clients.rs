@@ -8,7 +8,7 @@ use std::{
 use futures_util::future::try_join_all;
 use mainspring::{
     Store,
-    event::{Position, StreamName, Tag, Version},
+    event::{EventId, Position, StreamName, Tag, Version},
     store::{Append, Check, Expected, Query},
 };
 
@@ -29,6 +29,7 @@ pub(super) enum Condition {
 pub(super) struct Clients {
     clients: Vec<Client>,
     batch: usize,
+    derived_ids: bool,
 }
 
 struct Client {
@@ -57,13 +58,16 @@ impl Clients {
                 wanted: 64,
             })
         };
-        Ok(Self { clients: (0..count).map(client).collect::<anyhow::Result<_>>()?, batch })
+        Ok(Self { clients: (0..count).map(client).collect::<anyhow::Result<_>>()?, batch, derived_ids })
     }
 
     /// Appends for one slice; answers events a second and how long each append took.
     pub(super) async fn slice(&mut self, store: &Store) -> anyhow::Result<(f64, Vec<Duration>)> {
         for client in &mut self.clients {
             client.prepare(self.batch)?;
+        }
+        if !self.derived_ids {
+            self.renew_ids();
         }
         let begun = Instant::now();
         let until = begun + SLICE;
@@ -82,6 +86,18 @@ impl Clients {
             self.clients.push(client);
         }
         Ok(((latencies.len() * self.batch) as f64 / begun.elapsed().as_secs_f64(), latencies))
+    }
+}
+
+impl Clients {
+    /// Gives all events new ids, about in the order in which they are going to be appended: a service makes an event just
+    /// before it appends it.
+    fn renew_ids(&mut self) {
+        let most = self.clients.iter().map(|client| client.prepared.len()).max().unwrap_or_default();
+        for turn in 0..most {
+            let appends = self.clients.iter_mut().filter_map(|client| client.prepared.get_mut(turn));
+            appends.flat_map(|append| &mut append.events).for_each(|event| event.id = EventId::new());
+        }
     }
 }
 

@@ -54,12 +54,14 @@ pub(super) async fn run(settings: &Settings, table: &mut Table, directory: &Path
         }
         Ok(())
     };
-    let mut work = Vec::new();
-    for number in 0..CLIENTS {
-        let mut source = Source::new("order", number, CLIENTS)?;
-        let appends: Vec<_> =
-            (0..share).map(|_| Ok(Append::new(source.events(BATCH)?))).collect::<anyhow::Result<_>>()?;
-        work.push(appends);
+    let mut sources =
+        (0..CLIENTS).map(|number| Source::new("order", number, CLIENTS)).collect::<Result<Vec<_>, _>>()?;
+    let mut work: Vec<Vec<Append>> = (0..CLIENTS).map(|_| Vec::with_capacity(share)).collect();
+    // In turn, so that ids are about in the order in which they are appended, as those of events that are just made.
+    for _ in 0..share {
+        for (source, appends) in sources.iter_mut().zip(&mut work) {
+            appends.push(Append::new(source.events(BATCH)?));
+        }
     }
     measure_raw()?;
     let store = super::open(directory, "sustained")?;

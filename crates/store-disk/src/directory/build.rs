@@ -21,7 +21,7 @@ use crate::{
 /// What the machine says; also when the index proves damaged, which the next look-up in it mends.
 pub(super) fn build(disk: &dyn Disk, bell: &Arc<Bell>, identity: Identity, index: &MappedIndex) -> io::Result<Run> {
     // Before a run is begun from it: what is damaged would answer as if it were empty.
-    index.verify_names(true).map_err(io::Error::other)?;
+    index.names(true).map_err(io::Error::other)?;
     let mut writer = RunWriter::create(disk, identity)?;
     let written = Topic::ALL.iter().try_for_each(|topic| {
         let mut hashes = hashes(*topic, index);

@@ -4,9 +4,14 @@
 //! for, so that looking up one stream does not read the ids and tags of the whole segment. A section that proves bad
 //! answers as if it were empty and marks the index as damaged: whoever asked looks at the mark and drops the answer.
 
+mod names;
+
 use std::{
     ops::Range,
-    sync::atomic::{AtomicBool, AtomicU8, Ordering},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -22,6 +27,8 @@ use crate::{
     format::{FORMAT, array_at, frame::Kind, i64_at, u32_at, u64_at},
     names::Names,
 };
+
+pub(crate) use names::MappedNames;
 
 /// Why an index file cannot be used. It is built again from the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +48,8 @@ pub(crate) struct MappedIndex {
     recorded: i64,
     sections: [Verified; SECTIONS],
     names: [Verified; NAMES.len()],
+    /// The names that records refer to, without and with those of tags.
+    readable: [OnceLock<Arc<MappedNames>>; 2],
     damaged: AtomicBool,
 }
 
@@ -107,7 +116,8 @@ impl MappedIndex {
         let ids = IdHint::from_numbers([u64_at(head, 64), u64_at(head, 56)]);
         let recorded = i64_at(head, 72);
         let (sections, names) = (std::array::from_fn(|_| Verified::default()), Default::default());
-        Ok(Self { bytes, table, events, ids, recorded, sections, names, damaged: AtomicBool::new(false) })
+        let (readable, damaged) = (Default::default(), AtomicBool::new(false));
+        Ok(Self { bytes, table, events, ids, recorded, sections, names, readable, damaged })
     }
 
     /// Verifies all of it.
@@ -117,10 +127,25 @@ impl MappedIndex {
         if sections && names && !self.is_damaged() { Ok(()) } else { Err(BadIndex::Damaged) }
     }
 
-    /// Verifies the names that records of the segment refer to, those of tags only where they are asked for.
-    pub(crate) fn verify_names(&self, tags: bool) -> Result<(), BadIndex> {
-        let readable = Kind::ALL.iter().all(|kind| (*kind == Kind::Tag && !tags) || self.is_readable(*kind as usize));
-        if readable { Ok(()) } else { Err(BadIndex::Damaged) }
+    /// The names that records of the segment refer to, verified; those of tags only where they are asked for.
+    pub(crate) fn names(&self, tags: bool) -> Result<Arc<MappedNames>, BadIndex> {
+        let readable = &self.readable[usize::from(tags)];
+        if let Some(names) = readable.get() {
+            return Ok(names.clone());
+        }
+        let wanted = |kind: Kind| kind != Kind::Tag || tags;
+        if !Kind::ALL.into_iter().filter(|kind| wanted(*kind)).all(|kind| self.is_readable(kind as usize)) {
+            return Err(BadIndex::Damaged);
+        }
+        let part = |section: Section| {
+            let Place { start, len, .. } = self.table[section as usize];
+            self.bytes.slice(start..start + len)
+        };
+        let table = |kind: Kind| {
+            let (starts, text) = Section::of_names(kind);
+            if wanted(kind) { (part(starts), part(text)) } else { Default::default() }
+        };
+        Ok(readable.get_or_init(|| Arc::new(MappedNames { tables: Kind::ALL.map(table) })).clone())
     }
 
     /// Whether anything that was asked for proved to be other than it was written. Answers given until then are void.
