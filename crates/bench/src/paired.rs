@@ -91,10 +91,16 @@ pub(crate) fn percentile(durations: &mut [Duration], part: f64) -> Option<f64> {
     durations.get(index).map(|duration| duration.as_secs_f64() * 1e6)
 }
 
-/// The middle one.
+/// The middle one, or the mean of the two in the middle.
 pub(crate) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    let middle = values.len() / 2;
+    let upper = values.get(middle).copied().unwrap_or(f64::NAN);
+    // Of an even number of values two are in the middle.
+    match values.len() % 2 {
+        0 if middle > 0 => f64::midpoint(values[middle - 1], upper),
+        _ => upper,
+    }
 }
 
 /// Repeats `step`, which answers how much it did, for one slice; answers the rate a second.
@@ -104,4 +110,17 @@ pub(crate) fn rate(mut step: impl FnMut() -> anyhow::Result<usize>) -> anyhow::R
         done += step()?;
     }
     Ok(done as f64 / begun.elapsed().as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn the_median_of_two_is_between_them() {
+        assert_eq!(median(vec![3.0, 1.0]).to_bits(), 2.0_f64.to_bits());
+        assert_eq!(median(vec![9.0, 1.0, 3.0]).to_bits(), 3.0_f64.to_bits());
+        assert_eq!(median(vec![9.0, 1.0, 3.0, 4.0]).to_bits(), 3.5_f64.to_bits());
+        assert!(median(Vec::new()).is_nan());
+    }
 }
