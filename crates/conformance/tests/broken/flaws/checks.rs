@@ -25,7 +25,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "looks at the checks of written streams only",
-        caught_by: &["checks::a_check_fences_a_stream_that_is_not_written"],
+        caught_by: &[
+            "checks::a_check_fences_a_stream_that_is_not_written",
+            "linearizable::what_many_clients_see_at_once_has_a_linear_order",
+        ],
         append: |store, mut append| {
             let written: Vec<_> = append.events.iter().map(|event| event.stream.clone()).collect();
             append.checks.retain(|check| match check {

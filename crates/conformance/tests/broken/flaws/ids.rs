@@ -69,7 +69,10 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "looks ids up before it takes its turn to write",
-        caught_by: &["idempotent::concurrent_repeats_are_written_once"],
+        caught_by: &[
+            "idempotent::concurrent_repeats_are_written_once",
+            "linearizable::what_many_clients_see_at_once_has_a_linear_order",
+        ],
         append: |store, mut append| {
             Box::pin(async move {
                 if append.events.iter().any(|event| store.knows(event.id)) {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use mainspring_event::{EventId, NewEvent, Position, Version};
+use mainspring_event::{NewEvent, Position, Version};
 use mainspring_store::{Append, AppendError, Check, Conflict, EventStore, Info, Query, ReadFrom};
 use tokio::task::yield_now;
 
@@ -39,19 +39,6 @@ pub(crate) const FLAWS: &[Flaw] = &[
                 append.checks.retain(|check| matches!(check, Check::Stream { .. }));
                 store.inner.append(append).await
             })
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "does not look at a stream that it does not write",
-        caught_by: LAW,
-        append: |store, mut append| {
-            let written: Vec<_> = append.events.iter().map(|event| event.stream.clone()).collect();
-            append.checks.retain(|check| match check {
-                Check::Stream { stream, .. } => written.is_empty() || written.contains(stream),
-                Check::NoMatch { .. } => true,
-            });
-            store.inner.append(append)
         },
         ..SOUND
     },
@@ -131,23 +118,6 @@ pub(crate) const FLAWS: &[Flaw] = &[
                     }
                     answer => answer,
                 }
-            })
-        },
-        ..SOUND
-    },
-    Flaw {
-        name: "takes an id twice if both come at once",
-        caught_by: LAW,
-        append: |store, mut append| {
-            Box::pin(async move {
-                if append.events.iter().any(|event| store.knows(event.id)) {
-                    return store.inner.append(append).await;
-                }
-                yield_now().await;
-                for event in append.events.iter_mut().filter(|event| store.knows(event.id)) {
-                    event.id = EventId::new();
-                }
-                store.inner.append(append).await
             })
         },
         ..SOUND
