@@ -1,8 +1,10 @@
-//! Names: of streams, categories, event types and sources. Checked once, cheap to clone.
+//! Names: of streams, categories, event types and sources. Checked once, cheap to clone: up to 23 bytes are held in place,
+//! without memory of their own and without a counter that processors would have to share.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, format_smolstr};
 
 /// Names longer than this many bytes are refused.
 pub(crate) const MAX_NAME: usize = 255;
@@ -59,7 +61,7 @@ macro_rules! name {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $type(Arc<str>);
+        pub struct $type(SmolStr);
 
         impl $type {
             /// Checks and wraps a name.
@@ -67,8 +69,12 @@ macro_rules! name {
             /// # Errors
             /// [`NameError`] when it is empty, longer than 255 bytes, or has a character it must not have.
             pub fn new(name: impl AsRef<str>) -> Result<Self, NameError> {
-                check($what, name.as_ref(), $extra)?;
-                Ok(Self(name.as_ref().into()))
+                Self::checked(SmolStr::new(name))
+            }
+
+            fn checked(name: SmolStr) -> Result<Self, NameError> {
+                check($what, &name, $extra)?;
+                Ok(Self(name))
             }
 
             /// The name as text.
@@ -161,7 +167,7 @@ impl StreamName {
     /// ```
     pub fn of(category: &str, key: impl fmt::Display) -> Result<Self, NameError> {
         check("category", category, &['-'])?;
-        Self::new(format!("{category}-{key}"))
+        Self::checked(format_smolstr!("{category}-{key}"))
     }
 
     /// The part before the first `-`.

@@ -1,8 +1,9 @@
 //! Tags: the keys by which a decision finds the events it depends on.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::name::{NameError, check};
 
@@ -11,7 +12,7 @@ use crate::name::{NameError, check};
 /// The key has no `:`; the value may be any text. Together they have at most 255 bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Tag(Arc<str>);
+pub struct Tag(SmolStr);
 
 impl Tag {
     /// The tag `key:value`.
@@ -27,7 +28,7 @@ impl Tag {
     /// ```
     pub fn new(key: &str, value: impl fmt::Display) -> Result<Self, NameError> {
         check("tag key", key, &[':'])?;
-        Self::parse(format!("{key}:{value}"))
+        Self::checked(format_smolstr!("{key}:{value}"))
     }
 
     /// Reads a tag written as `key:value`.
@@ -35,10 +36,13 @@ impl Tag {
     /// # Errors
     /// [`NameError`] as for [`Tag::new`]; a text without `:` has an empty key.
     pub fn parse(text: impl AsRef<str>) -> Result<Self, NameError> {
-        let text = text.as_ref();
-        check("tag", text, &[])?;
+        Self::checked(SmolStr::new(text))
+    }
+
+    fn checked(text: SmolStr) -> Result<Self, NameError> {
+        check("tag", &text, &[])?;
         match text.split_once(':') {
-            Some((key, _)) if !key.is_empty() => Ok(Self(text.into())),
+            Some((key, _)) if !key.is_empty() => Ok(Self(text)),
             _ => Err(NameError::Empty { what: "tag key (write `key:value`)" }),
         }
     }

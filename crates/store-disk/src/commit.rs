@@ -4,12 +4,12 @@ mod ahead;
 mod copy;
 mod decide;
 mod encode;
+mod flight;
 mod roll;
 mod write;
 
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
-use mainspring_event::Position;
 use mainspring_store::{AppendError, Appended, StreamChange};
 use tokio::sync::oneshot;
 
@@ -18,7 +18,7 @@ use crate::{
     core::{Core, View},
     directory::Keeper,
     disk::DiskFile,
-    format::segment::SEGMENT_HEAD,
+    format::{frame::FrameHead, segment::SEGMENT_HEAD},
     image::{Image, ImageWriter},
     open::Guard,
     prepare::Prepared,
@@ -30,11 +30,16 @@ use crate::{
 use ahead::Ahead;
 use decide::Decision;
 use encode::Scratch;
+pub(crate) use flight::Flight;
+use flight::Log;
 pub(crate) use roll::{image_bytes, open_index, write_index};
 pub(crate) use write::write_image;
 
-/// Syncs slower than this are not worth blocking a thread of the runtime for.
+/// Syncs slower than this are not worth blocking a thread of the runtime for …
 const SLOW: Duration = Duration::from_micros(300);
+
+/// … nor are writes of more than so many bytes.
+const LARGE: usize = 96 << 10;
 
 /// The state of the log's end.
 pub(crate) struct Committer {
@@ -51,8 +56,7 @@ pub(crate) struct Committer {
     view: View,
     /// The retention rules, likewise.
     rules: Arc<Rules>,
-    file: Arc<dyn DiskFile>,
-    watermark: Arc<dyn DiskFile>,
+    log: Place,
     /// The segment as it is written; what is frozen of it is durable.
     image: ImageWriter,
     /// An image that is free for another segment once nobody reads it.
@@ -61,11 +65,9 @@ pub(crate) struct Committer {
     end: usize,
     /// … and everything up to here is encoded.
     tip: usize,
-    /// Length of the file; what lies between is zeros.
-    allocated: u64,
-    /// Everything in the log below here is synced.
-    synced: u64,
-    /// Checksum of the last frame, written or waiting.
+    /// The headers of frames that are not given to the disk yet, and where they begin.
+    unsealed: Vec<(usize, FrameHead)>,
+    /// Checksum of the last frame before those.
     previous: u32,
     next_position: u64,
     /// When the present group was taken up, in nanoseconds since 1970.
@@ -83,6 +85,17 @@ pub(crate) struct Committer {
     sync_time: Duration,
     /// Kept until the log is closed.
     guard: Option<Guard>,
+}
+
+/// Where the files of the log's end are.
+enum Place {
+    Here(Log),
+    /// With a flight that is yet to begin.
+    Ready(Box<Flight>),
+    /// With a flight that is carried by somebody else.
+    Away,
+    /// With one that never came back.
+    Lost,
 }
 
 /// Where a group is committed.
@@ -108,13 +121,20 @@ pub(crate) struct LogEnd {
     pub(crate) recorded: i64,
 }
 
-/// What is to be told to callers. Waking them is the business of whoever leads: a runtime is quickest to wake its own tasks.
+/// What is to be told to callers, at the latest when it is dropped. Waking them is the business of whoever leads: a runtime
+/// is quickest to wake its own tasks.
 #[must_use = "callers wait for their answers"]
 pub(crate) struct Answers(Vec<(oneshot::Sender<Reply>, Reply)>);
 
 impl Answers {
-    pub(crate) fn give(self) {
-        for (caller, reply) in self.0 {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+}
+
+impl Drop for Answers {
+    fn drop(&mut self) {
+        for (caller, reply) in self.0.drain(..) {
             // It may have gone away; it finds out by repeating the append.
             drop(caller.send(reply));
         }
@@ -174,10 +194,10 @@ impl Committer {
         let LogEnd { segment, image, file, watermark, catalog, epoch, continuation, recorded } = end;
         let offset = image.image().len();
         Ok(Self {
-            synced: segment.base + offset as u64,
-            allocated: file.size()?,
+            log: Place::Here(Log::new(file, watermark)?),
             end: offset,
             tip: offset,
+            unsealed: Vec::new(),
             view: core.view(),
             rules: core.rules(),
             image,
@@ -190,8 +210,6 @@ impl Committer {
             catalog,
             epoch,
             segment,
-            file,
-            watermark,
             now: recorded,
             recorded,
             waiting: Waiting::default(),
@@ -210,29 +228,108 @@ impl Committer {
         self.replayable
     }
 
-    /// Where the next group is best committed.
+    /// Where the next group, or the flight that is ready, is best committed.
     pub(crate) fn commit_place(&self) -> CommitPlace {
+        let large = matches!(&self.log, Place::Ready(flight) if flight.bytes() > LARGE);
         if self.replayable {
             CommitPlace::Task
-        } else if self.sync_time > SLOW {
+        } else if large || self.sync_time > SLOW {
             CommitPlace::BlockingThread
         } else {
             CommitPlace::Caller
         }
     }
 
-    /// Commits a group of appends; answers what is to be told to each caller.
-    pub(crate) fn commit(&mut self, group: Vec<Pending>) -> Answers {
+    /// Takes up a group of appends; what depends on it being durable is flushed for that. The log is here.
+    pub(crate) fn take_up(&mut self, group: Vec<Pending>) {
+        self.prepare_for(&group);
+        for pending in group {
+            let left = self.take(pending, true);
+            debug_assert!(left.is_none(), "with the log at hand there is nothing that cannot be taken up");
+        }
+    }
+
+    /// Takes up a group of appends behind a flight. Gives back those from the first on that depends on a flush.
+    pub(crate) fn take_up_ahead(&mut self, group: Vec<Pending>) -> Vec<Pending> {
+        self.prepare_for(&group);
+        let mut group = group.into_iter();
+        while let Some(pending) = group.next() {
+            if let Some(left) = self.take(pending, false) {
+                return std::iter::once(left).chain(group).collect();
+            }
+        }
+        Vec::new()
+    }
+
+    fn prepare_for(&mut self, group: &[Pending]) {
         // Most of it was written by other processors. Fetched all at once it takes a fraction of the time that it takes
         // piece by piece, when each is needed.
         std::hint::black_box(group.iter().map(|pending| pending.prepared.touch()).fold(0, u8::wrapping_add));
-        self.view = self.core.view();
-        self.rules = self.core.rules();
+        self.core.renew_view(&mut self.view);
+        self.core.renew_rules(&mut self.rules);
         self.now = i64::try_from(self.core.clock.now().as_nanosecond()).unwrap_or(i64::MAX);
-        for Pending { prepared, reply } in group {
-            self.take(prepared, reply);
+    }
+
+    /// Gets a flight ready with all that waits. The log is here.
+    pub(crate) fn get_ready(&mut self) {
+        match self.depart() {
+            Some(flight) => self.log = Place::Ready(Box::new(flight)),
+            None => self.tell_waiting(&Ok(())),
         }
-        self.answer();
+    }
+
+    /// The flight that is ready, if there is one.
+    pub(crate) fn take_off(&mut self) -> Option<Box<Flight>> {
+        if !matches!(self.log, Place::Ready(_)) {
+            return None;
+        }
+        match std::mem::replace(&mut self.log, Place::Away) {
+            Place::Ready(flight) => Some(flight),
+            _ => unreachable!("it was just looked at"),
+        }
+    }
+
+    /// Whether somebody carries a flight.
+    pub(crate) fn is_away(&self) -> bool {
+        matches!(self.log, Place::Away)
+    }
+
+    /// Whether a flight is in the air, or about to be.
+    pub(crate) fn is_flying(&self) -> bool {
+        matches!(self.log, Place::Ready(_) | Place::Away)
+    }
+
+    /// Takes in a flight that took off, and finds the answers that rest on it.
+    pub(crate) fn land(&mut self, flight: Flight) {
+        // Every caller is told by its own answer how that went.
+        drop(self.arrive(flight));
+    }
+
+    /// Takes no more events, because a flight will not come back.
+    pub(crate) fn lose(&mut self) {
+        self.log = Place::Lost;
+        self.abandon();
+    }
+
+    /// Carries a flight that was ready here and now.
+    pub(crate) fn finish_flight(&mut self) {
+        if let Some(mut flight) = self.take_off() {
+            self.log = Place::Lost;
+            flight.fly();
+            self.land(*flight);
+        }
+    }
+
+    /// Carries what is ready and what waits, as far as it can be.
+    pub(crate) fn settle(&mut self) {
+        self.finish_flight();
+        if matches!(self.log, Place::Here(_)) {
+            self.answer();
+        }
+    }
+
+    /// What is to be told by now.
+    pub(crate) fn answers(&mut self) -> Answers {
         Answers(std::mem::take(&mut self.answers))
     }
 
@@ -241,14 +338,23 @@ impl Committer {
         drop(self.flush());
     }
 
-    /// Decides one append and queues its frame and its answer.
-    fn take(&mut self, prepared: Box<Prepared>, reply: oneshot::Sender<Reply>) {
+    /// Decides one append and queues its frame and its answer. Gives it back if it depends on a flush that is not allowed.
+    fn take(&mut self, pending: Pending, may_flush: bool) -> Option<Pending> {
+        let changes = !pending.prepared.append.changes.is_empty();
+        if changes && !may_flush {
+            return Some(pending);
+        }
         let (result, wrote) = loop {
-            match self.decide(&prepared) {
-                Ok(Decision::FlushFirst) => self.answer(),
+            let prepared = &*pending.prepared;
+            match self.decide(prepared) {
+                Ok(Decision::FlushFirst) if may_flush => self.answer(),
+                Ok(Decision::FlushFirst) => return Some(pending),
                 Ok(Decision::Original(original)) => break (Ok(original), false),
-                // What waits is flushed for that. Should it fail, the decision that rests on it is void.
                 Ok(Decision::Write) if !self.has_room(prepared.frame_bound()) => {
+                    if !may_flush {
+                        return Some(pending);
+                    }
+                    // What waits is flushed for that. Should it fail, the decision that rests on it is void.
                     if let Err(error) = self.go_on() {
                         break (Err(error), false);
                     }
@@ -256,44 +362,67 @@ impl Committer {
                 Ok(Decision::Write) => {
                     let room = self.make_room(prepared.frame_bound());
                     let result =
-                        room.map_err(|error| AppendError::Failed(error.into())).and_then(|()| self.write(&prepared));
+                        room.map_err(|error| AppendError::Failed(error.into())).and_then(|()| self.write(prepared));
                     let wrote = result.is_ok();
                     break (result, wrote);
                 }
                 Err(error) => break (Err(error), false),
             }
         };
-        let changes = !prepared.append.changes.is_empty();
+        let Pending { prepared, reply } = pending;
         self.waiting.answers.push(Answer { reply, result, prepared, wrote });
         if changes {
             self.answer();
         }
+        None
     }
 
+    /// Whether there are frames that are not durable yet.
     fn is_waiting(&self) -> bool {
         self.tip > self.end
     }
 
-    /// Makes everything that waits durable and visible, and finds the answers that rest on it.
+    /// Makes everything that waits durable and visible, and finds the answers that rest on it. The log is here.
     fn flush(&mut self) -> Result<(), FlushError> {
-        let wrote = self.is_waiting();
-        let outcome = if wrote { self.write_and_sync() } else { Ok(()) };
-        // What could not be written is not tried again.
-        self.tip = self.end;
-        let Waiting { answers, changes } = std::mem::take(&mut self.waiting);
-        // Where nothing was written, positions may have been given that a failed sync left in doubt.
-        if wrote && outcome.is_ok() {
-            if !changes.is_empty() {
-                // Rules that somebody else holds would have to be copied to be changed.
-                self.rules = Arc::default();
-                self.core.change_rules(|rules| changes.iter().for_each(|change| rules.apply(change)));
-                self.rules = self.core.rules();
+        match self.depart() {
+            Some(mut flight) => {
+                flight.fly();
+                self.arrive(flight)
             }
-            self.core.publish(Position(self.next_position - 1));
-            self.prepare_next();
+            None => {
+                // Where nothing was written, positions may have been given that a failed sync left in doubt.
+                self.tell_waiting(&Ok(()));
+                Ok(())
+            }
         }
-        for Answer { reply, result, prepared, wrote } in answers {
-            let result = match (&outcome, result) {
+    }
+
+    /// The log, which is not on a flight.
+    fn log_here(&mut self) -> &mut Log {
+        match &mut self.log {
+            Place::Here(log) => log,
+            Place::Ready(_) | Place::Away | Place::Lost => unreachable!("nobody changes the log during a flight"),
+        }
+    }
+
+    fn apply(&mut self, changes: &[StreamChange]) {
+        if !changes.is_empty() {
+            // Rules that somebody else holds would have to be copied to be changed.
+            self.rules = Arc::default();
+            self.core.change_rules(|rules| changes.iter().for_each(|change| rules.apply(change)));
+            self.rules = self.core.rules();
+        }
+    }
+
+    fn tell_waiting(&mut self, outcome: &Result<(), FlushError>) {
+        let waiting = std::mem::take(&mut self.waiting);
+        self.tell(waiting, outcome);
+    }
+
+    /// Finds the answers that rest on a flush with this outcome.
+    fn tell(&mut self, waiting: Waiting, outcome: &Result<(), FlushError>) {
+        for Answer { reply, result, prepared, wrote } in waiting.answers {
+            let result = match (outcome, result) {
                 (Err(FlushError::Unknown(error)), Ok(_)) if wrote => Err(AppendError::Unknown(again(error).into())),
                 (Err(FlushError::Cut(error)), Ok(_)) if wrote => Err(AppendError::Failed(again(error).into())),
                 (Err(FlushError::Unknown(error) | FlushError::Cut(error)), Err(AppendError::Conflict(_))) => {
@@ -304,14 +433,19 @@ impl Committer {
             };
             self.answers.push((reply, Reply { result, prepared }));
         }
-        outcome
+    }
+
+    /// Frames that wait are not going to be written.
+    fn forget_waiting(&mut self) {
+        self.tip = self.image.kept();
+        self.unsealed.clear();
     }
 
     /// Forgets what a commit that panicked had begun, whose callers are told that it was abandoned.
     pub(crate) fn abandon(&mut self) {
         self.answers.clear();
         self.waiting = Waiting::default();
-        self.tip = self.end;
+        self.forget_waiting();
         self.poison("a commit panicked".to_owned());
     }
 
@@ -330,7 +464,9 @@ impl Committer {
     }
 
     /// Marks the end of the log as synced, takes no more events and gives the directory free. Closing again does nothing.
+    /// Nobody carries a flight.
     pub(crate) fn close(&mut self) -> Result<(), io::Error> {
+        self.settle();
         let closed = self.end_writing();
         self.guard = None;
         closed
@@ -367,9 +503,11 @@ impl Committer {
             return Ok(());
         }
         self.encode_mark();
-        self.write_and_sync().map_err(|(FlushError::Cut(error) | FlushError::Unknown(error))| error)?;
-        self.file.set_len(self.end as u64)?;
-        self.allocated = self.end as u64;
+        self.flush().map_err(|(FlushError::Cut(error) | FlushError::Unknown(error))| error)?;
+        let end = self.end as u64;
+        let log = self.log_here();
+        log.file.set_len(end)?;
+        log.allocated = end;
         Ok(())
     }
 }
@@ -379,6 +517,7 @@ impl Drop for Committer {
         if let Err(error) = self.close() {
             tracing::warn!(%error, "the event store was not closed cleanly; opening it recovers");
         }
+        drop(self.answers());
     }
 }
 

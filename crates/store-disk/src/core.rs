@@ -2,12 +2,14 @@
 
 use std::{
     io,
+    ops::Deref,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
 
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use mainspring_event::Position;
 use mainspring_store::{Clock, Lineage, ReadError, StoreId};
@@ -31,7 +33,9 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) store: StoreId,
     pub(crate) lineage: Lineage,
-    view: RwLock<View>,
+    view: ArcSwap<Segments>,
+    /// Locked while the view is changed.
+    view_gate: Mutex<()>,
     rules: RwLock<Arc<Rules>>,
     /// Locked while rules change, and while events are removed under them.
     rules_gate: Mutex<()>,
@@ -67,7 +71,8 @@ impl Core {
             clock,
             store,
             lineage,
-            view: RwLock::new(Arc::new(Segments::new(Vec::new(), Vec::new()))),
+            view: ArcSwap::from_pointee(Segments::new(Vec::new(), Vec::new())),
+            view_gate: Mutex::default(),
             rules: RwLock::new(Arc::new(rules)),
             rules_gate: Mutex::new(()),
             removed_tagged: AtomicU64::new(0),
@@ -88,7 +93,21 @@ impl Core {
     }
 
     pub(crate) fn view(&self) -> View {
-        self.view.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.view.load_full()
+    }
+
+    /// As [`view`](Self::view), for a short look. Processors that look at once do not wait for each other, as they do to
+    /// count who holds a view.
+    pub(crate) fn glance(&self) -> impl Deref<Target = View> {
+        self.view.load()
+    }
+
+    /// Takes another view where there is one.
+    pub(crate) fn renew_view(&self, view: &mut View) {
+        let newest = self.glance();
+        if !Arc::ptr_eq(view, &newest) {
+            *view = newest.clone();
+        }
     }
 
     /// Replaces the segments by what `change` makes of them.
@@ -107,11 +126,12 @@ impl Core {
     }
 
     fn change(&self, change: impl FnOnce(&mut Vec<Arc<Segment>>, &mut Vec<Arc<Run>>)) {
-        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.view_gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = self.view();
         let (mut segments, mut runs) = (view.to_vec(), view.runs().to_vec());
         change(&mut segments, &mut runs);
         segments.iter().for_each(|segment| segment.attach(&self.bell));
-        *view = Arc::new(Segments::new(segments, runs));
+        self.view.store(Arc::new(Segments::new(segments, runs)));
     }
 
     /// Replaces the segment of the same file by another form of itself. Says whether it did: scavenging may have been quicker.
@@ -153,6 +173,14 @@ impl Core {
 
     pub(crate) fn rules(&self) -> Arc<Rules> {
         self.rules.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes other rules where there are some: those that somebody holds are never changed in place.
+    pub(crate) fn renew_rules(&self, rules: &mut Arc<Rules>) {
+        let newest = self.rules.read().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(rules, &newest) {
+            *rules = newest.clone();
+        }
     }
 
     pub(crate) fn change_rules(&self, change: impl FnOnce(&mut Rules)) {

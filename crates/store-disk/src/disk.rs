@@ -133,6 +133,15 @@ pub trait DiskFile: Send + Sync {
     /// What the machine says; part of the bytes may have been written.
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<usize>;
 
+    /// Writes some of `first` and then of `second`, which follows it, at `offset`, and says how many bytes; at once where
+    /// it can.
+    ///
+    /// # Errors
+    /// As [`write_at`](DiskFile::write_at).
+    fn write_both_at(&self, offset: u64, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        self.write_at(offset, if first.is_empty() { second } else { first })
+    }
+
     /// Cuts or extends the file.
     ///
     /// # Errors
@@ -169,15 +178,22 @@ pub enum LockError {
 
 impl dyn DiskFile + '_ {
     /// Writes all of `bytes`, or says how many were not written as an error of kind `WriteZero`.
-    pub(crate) fn write_all_at(&self, mut offset: u64, mut bytes: &[u8]) -> io::Result<()> {
-        while !bytes.is_empty() {
-            match self.write_at(offset, bytes) {
+    pub(crate) fn write_all_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.write_all_of_both_at(offset, bytes, &[])
+    }
+
+    /// As [`write_all_at`](Self::write_all_at), for two pieces that follow each other.
+    pub(crate) fn write_all_of_both_at(&self, mut offset: u64, mut first: &[u8], mut second: &[u8]) -> io::Result<()> {
+        while !first.is_empty() || !second.is_empty() {
+            match self.write_both_at(offset, first, second) {
                 Ok(0) => {
-                    let message = format!("{} bytes at offset {offset} were not taken", bytes.len());
+                    let message = format!("{} bytes at offset {offset} were not taken", first.len() + second.len());
                     return Err(io::Error::new(io::ErrorKind::WriteZero, message));
                 }
                 Ok(written) => {
-                    bytes = &bytes[written..];
+                    let of_first = written.min(first.len());
+                    first = &first[of_first..];
+                    second = &second[written - of_first..];
                     offset += written as u64;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -37,9 +37,17 @@ unsafe impl Send for Image {}
 #[expect(unsafe_code, reason = "one writer and many readers share memory without copying")]
 unsafe impl Sync for Image {}
 
-/// The right to write an image behind what is frozen.
+/// The right to write an image behind what is frozen or lent.
 pub(crate) struct ImageWriter {
     image: Arc<Image>,
+    /// Everything below here is frozen or lent.
+    kept: usize,
+}
+
+/// The beginning of an image, up to what is on its way to the disk: nobody writes it meanwhile.
+pub(crate) struct Lent {
+    image: Arc<Image>,
+    end: usize,
 }
 
 impl Image {
@@ -55,8 +63,8 @@ impl Image {
 
     fn slice(&self, range: Range<usize>) -> &[u8] {
         assert!(range.start <= range.end && range.end <= self.capacity, "a part of the image");
-        // SAFETY: the range lies within the memory, which lives as long as the image. Callers ask for frozen bytes, which
-        // do not change, or are the writer, which does not write while it borrows itself.
+        // SAFETY: the range lies within the memory, which lives as long as the image. Callers ask for frozen or lent bytes,
+        // which do not change meanwhile, or are the writer, which does not write while it borrows itself.
         #[expect(unsafe_code, reason = "reading without copying what a writer is still adding to")]
         unsafe {
             slice::from_raw_parts(self.start.as_ptr().add(range.start), range.len())
@@ -73,7 +81,8 @@ impl ImageWriter {
         let capacity = capacity.max(1).next_multiple_of(PAGE);
         let mut memory = MmapMut::map_anon(capacity)?;
         let start = NonNull::new(memory.as_mut_ptr()).ok_or_else(|| io::Error::other("no memory was mapped"))?;
-        Ok(Self { image: Arc::new(Image { start, capacity, frozen: AtomicUsize::new(0), _memory: memory }) })
+        let frozen = AtomicUsize::new(0);
+        Ok(Self { image: Arc::new(Image { start, capacity, frozen, _memory: memory }), kept: 0 })
     }
 
     /// The same memory for another segment, if nobody reads the image any more and it has room for so many bytes.
@@ -83,7 +92,7 @@ impl ImageWriter {
         }
         let image = Arc::try_unwrap(image)?;
         image.frozen.store(0, Ordering::Release);
-        Ok(Self { image: Arc::new(image) })
+        Ok(Self { image: Arc::new(image), kept: 0 })
     }
 
     pub(crate) fn image(&self) -> &Arc<Image> {
@@ -94,16 +103,20 @@ impl ImageWriter {
         self.image.capacity
     }
 
+    /// From where on it can be written.
+    pub(crate) fn kept(&self) -> usize {
+        self.kept
+    }
+
     /// What was written, frozen or not.
     pub(crate) fn read(&self, range: Range<usize>) -> &[u8] {
         self.image.slice(range)
     }
 
-    /// The bytes of a range, to be written; they are not frozen.
+    /// The bytes of a range, to be written; they are neither frozen nor lent.
     pub(crate) fn write(&mut self, range: Range<usize>) -> &mut [u8] {
-        let frozen = self.image.frozen.load(Ordering::Relaxed);
-        assert!(frozen <= range.start && range.start <= range.end && range.end <= self.image.capacity, "not frozen");
-        // SAFETY: the range lies within the memory and behind everything that readers can borrow, and the writer, of which
+        assert!(self.kept <= range.start && range.start <= range.end && range.end <= self.image.capacity, "not frozen");
+        // SAFETY: the range lies within the memory and behind everything that others can borrow, and the writer, of which
         // there is one, is borrowed exclusively.
         #[expect(unsafe_code, reason = "writing behind what readers borrow")]
         unsafe {
@@ -114,7 +127,34 @@ impl ImageWriter {
     /// Gives everything below `end` to readers. It never changes again.
     pub(crate) fn freeze(&mut self, end: usize) {
         assert!(self.image.frozen.load(Ordering::Relaxed) <= end && end <= self.image.capacity, "images only grow");
+        self.kept = self.kept.max(end);
         self.image.frozen.store(end, Ordering::Release);
+    }
+
+    /// Lends everything below `end`, to be read by somebody else while more is written behind it. It is frozen, or taken
+    /// back, before anything is lent again.
+    pub(crate) fn lend(&mut self, end: usize) -> Lent {
+        assert!(self.kept == self.image.len() && self.kept <= end && end <= self.image.capacity, "lent once");
+        self.kept = end;
+        Lent { image: self.image.clone(), end }
+    }
+
+    /// Takes back what was lent: it may be written again.
+    pub(crate) fn take_back(&mut self, lent: Lent) {
+        drop(lent);
+        self.kept = self.image.len();
+    }
+}
+
+impl Lent {
+    /// Where it ends.
+    pub(crate) fn end(&self) -> usize {
+        self.end
+    }
+
+    pub(crate) fn read(&self, range: Range<usize>) -> &[u8] {
+        assert!(range.end <= self.end, "lent");
+        self.image.slice(range)
     }
 }
 

@@ -16,7 +16,7 @@ use mainspring_event::EventId;
 use crate::format::{frame::Kind, u32_at};
 
 pub(crate) use mapped::{BadIndex, MappedIndex};
-pub(crate) use memory::{Entry, MemoryIndex, NameHash, Serial};
+pub(crate) use memory::{Entry, MemoryIndex};
 pub(crate) use write::encode;
 
 /// A list of ordinals.

@@ -1,7 +1,5 @@
 //! What can be done for an append before its place in the log is known, by its caller and in parallel.
 
-use std::sync::RwLock;
-
 use hashbrown::HashSet;
 use mainspring_event::{EventId, NewEvent};
 use mainspring_store::{Append, AppendError, Limits};
@@ -11,7 +9,7 @@ use crate::{
         frame::{FRAME_HEAD, Kind},
         record::{Body, encode_body},
     },
-    index::{MemoryIndex, NameHash, Serial},
+    names::{GrowingNames, NameHash, Serial},
 };
 
 /// Every event has so many names besides its tags.
@@ -25,7 +23,7 @@ pub(crate) struct Prepared {
     pub(crate) bodies: Vec<Body>,
     /// The names of the events one after the other, as [`PreparedEvent`] has them.
     names: Vec<KnownName>,
-    /// The index that was asked for codes; none where somebody was just writing to it.
+    /// The dictionary that was asked for codes.
     asked: Option<Serial>,
 }
 
@@ -33,7 +31,7 @@ pub(crate) struct Prepared {
 #[derive(Clone, Copy)]
 pub(crate) struct KnownName {
     pub(crate) hash: NameHash,
-    /// Its code in the index that was asked, if that has it.
+    /// Its code in the dictionary that was asked, if that had it.
     pub(crate) code: Option<u32>,
 }
 
@@ -63,13 +61,8 @@ impl PreparedEvent<'_> {
 }
 
 impl Prepared {
-    /// Checks and encodes an append, and looks its names up in the index of the growing segment. Nobody waits for that
-    /// index: what could not be looked up here the committer finds.
-    pub(crate) fn new(
-        append: Append,
-        limits: &Limits,
-        index: Option<&RwLock<MemoryIndex>>,
-    ) -> Result<Self, AppendError> {
+    /// Checks and encodes an append, and looks its names up in the dictionary of the growing segment.
+    pub(crate) fn new(append: Append, limits: &Limits, growing: Option<&GrowingNames>) -> Result<Self, AppendError> {
         limits.check(&append)?;
         if let Some(id) = repeated_id(&append.events) {
             return Err(AppendError::Invalid { reason: format!("event id {id} occurs twice in it") });
@@ -77,9 +70,8 @@ impl Prepared {
         let size = append.events.iter().map(|event| event.payload.len() + event.metadata.encoded_len() + 48).sum();
         let mut buffer = Vec::with_capacity(size);
         let bodies = append.events.iter().map(|event| encode_body(event, &mut buffer)).collect();
-        let index = index.and_then(|index| index.try_read().ok());
-        let names = names_of(&append.events, index.as_deref());
-        let asked = index.map(|index| index.serial());
+        let names = names_of(&append.events, growing);
+        let asked = growing.map(GrowingNames::serial);
         Ok(Self { append, buffer, bodies, names, asked })
     }
 
@@ -108,9 +100,9 @@ impl Prepared {
         })
     }
 
-    /// Whether the codes of names are those of this index.
-    pub(crate) fn has_codes_of(&self, index: &MemoryIndex) -> bool {
-        self.asked == Some(index.serial())
+    /// Whether the codes of names are those of this dictionary.
+    pub(crate) fn has_codes_of(&self, growing: &GrowingNames) -> bool {
+        self.asked == Some(growing.serial())
     }
 
     /// The ids of the events.
@@ -134,11 +126,11 @@ impl Prepared {
     }
 }
 
-/// Hashes the names of events, and looks them up where there is an index.
-fn names_of(events: &[NewEvent], index: Option<&MemoryIndex>) -> Vec<KnownName> {
+/// Hashes the names of events, and looks them up where there is a dictionary.
+fn names_of(events: &[NewEvent], growing: Option<&GrowingNames>) -> Vec<KnownName> {
     let look_up = |kind: Kind, name: &str| {
         let hash = NameHash::of(name);
-        KnownName { hash, code: index.and_then(|index| index.find_hashed(kind, hash, name)) }
+        KnownName { hash, code: growing.and_then(|growing| growing.find(kind, hash, name)) }
     };
     let mut names: Vec<KnownName> = Vec::with_capacity(events.iter().map(|event| FIXED_NAMES + event.tags.len()).sum());
     let mut before: Option<(&NewEvent, usize)> = None;

@@ -1,11 +1,14 @@
-//! Group commit without a writer thread: whoever finds the store idle commits in place.
+//! Group commit without a writer thread: callers take their appends up themselves, and whoever finds the store idle
+//! carries them to the disk.
 //!
 //! Waking another thread costs about half a sync on a small machine, so a caller that finds nobody committing does it
-//! itself, without a pause in which it could be left alone. What queues up meanwhile is committed by a task of the runtime,
-//! group after group, until nothing waits: it does not depend on any caller being polled.
+//! itself, without a pause in which it could be left alone. What comes meanwhile is taken up at once, by whoever comes,
+//! behind what is on its way to the disk; a task of the runtime carries it there, group after group, until nothing waits:
+//! it does not depend on any caller being polled.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError, Weak},
     time::{Duration, Instant},
 };
 
@@ -13,7 +16,7 @@ use mainspring_store::{AppendError, Appended};
 use tokio::sync::oneshot;
 
 use crate::{
-    commit::{CommitPlace, Committer},
+    commit::{Answers, CommitPlace, Committer, Flight},
     prepare::Prepared,
 };
 
@@ -38,11 +41,13 @@ pub(crate) struct Reply {
     pub(crate) prepared: Box<Prepared>,
 }
 
-/// The appends that wait, and the committer for whoever leads.
+/// The appends that wait, and the committer for whoever is quick.
 pub(crate) struct Queue {
     state: Mutex<State>,
-    /// Locked by whoever leads, and by nobody else while appends go on.
+    /// Locked while appends are taken up, and not during a flight.
     committer: Mutex<Committer>,
+    /// Told when a flight has landed.
+    landed: Condvar,
     /// How long those are waited for who were answered last.
     patience: Duration,
 }
@@ -50,8 +55,13 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct State {
     led: bool,
+    /// Nobody has taken these up.
     waiting: Vec<Pending>,
-    /// How many events they have.
+    /// The first of them depends on a flush, which is the business of whoever leads.
+    stuck: bool,
+    /// How many appends are not answered yet.
+    open: usize,
+    /// How many events were brought since the last flight departed.
     events: usize,
 }
 
@@ -66,7 +76,7 @@ struct Lead {
 impl Queue {
     pub(crate) fn new(committer: Committer) -> Self {
         let patience = if committer.is_replayable() { Duration::ZERO } else { PATIENCE };
-        Self { state: Mutex::default(), committer: Mutex::new(committer), patience }
+        Self { state: Mutex::default(), committer: Mutex::new(committer), landed: Condvar::new(), patience }
     }
 
     /// Appends, in place if nobody else does.
@@ -74,15 +84,14 @@ impl Queue {
     /// Dropping the future before it was polled does nothing; later, the append is committed or not, as a whole.
     pub(crate) async fn append(self: &Arc<Self>, prepared: Box<Prepared>) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
-        let pending = Pending { prepared, reply };
-        if let Some(lead) = self.join(pending) {
-            if self.commit_place() == CommitPlace::Caller {
-                let answers = self.committer().commit(self.drain());
-                answers.give();
+        match self.join(Pending { prepared, reply }) {
+            Some(lead) if self.committer().commit_place() == CommitPlace::Caller => {
+                self.get_ready();
+                self.give(self.fly());
                 lead.pass_on(self);
-            } else {
-                lead.spawn();
             }
+            Some(lead) => lead.spawn(),
+            None => self.take_up_ahead(),
         }
         match answer.await {
             Ok(Reply { result, prepared }) => {
@@ -93,23 +102,49 @@ impl Queue {
         }
     }
 
-    /// The committer. After a panic it takes no more events.
-    pub(crate) fn committer(&self) -> MutexGuard<'_, Committer> {
-        self.committer.lock().unwrap_or_else(|panicked| {
-            self.committer.clear_poison();
-            let mut committer = panicked.into_inner();
-            committer.abandon();
-            committer
-        })
+    /// Commits what has been taken up, and closes the log.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        let mut committer = self.grounded();
+        let closed = committer.close();
+        let answers = committer.answers();
+        drop(committer);
+        self.give(answers);
+        closed
     }
 
-    fn commit_place(&self) -> CommitPlace {
-        self.committer().commit_place()
+    /// The committer, with the log at hand. Waits for a flight that somebody carries.
+    pub(crate) fn grounded(&self) -> MutexGuard<'_, Committer> {
+        let mut committer = self.committer();
+        while committer.is_away() {
+            committer = self.landed.wait(committer).unwrap_or_else(|panicked| self.recover(panicked));
+        }
+        committer.finish_flight();
+        committer
+    }
+
+    /// The committer. After a panic it takes no more events.
+    fn committer(&self) -> MutexGuard<'_, Committer> {
+        self.committer.lock().unwrap_or_else(|panicked| self.recover(panicked))
+    }
+
+    fn recover<'a>(&self, panicked: PoisonError<MutexGuard<'a, Committer>>) -> MutexGuard<'a, Committer> {
+        self.committer.clear_poison();
+        let mut committer = panicked.into_inner();
+        committer.abandon();
+        self.forget_taken();
+        committer
+    }
+
+    /// Notes that a panic has answered all that was taken up.
+    fn forget_taken(&self) {
+        let mut state = self.lock();
+        state.open = state.waiting.len();
     }
 
     /// Queues an append; its caller leads if nobody does.
     fn join(self: &Arc<Self>, pending: Pending) -> Option<Lead> {
         let mut state = self.lock();
+        state.open += 1;
         state.events += pending.prepared.append.events.len();
         state.waiting.push(pending);
         let idle = !state.led;
@@ -121,21 +156,133 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes what has queued up. Callers that have gone away are left out: their appends have not begun.
-    fn drain(&self) -> Vec<Pending> {
-        let mut waiting = {
+    /// Takes up what has queued up, and gets ready what is to be carried to the disk.
+    fn get_ready(&self) {
+        let mut committer = self.grounded();
+        let group = {
             let mut state = self.lock();
-            state.events = 0;
-            std::mem::take(&mut state.waiting)
+            (state.events, state.stuck) = (0, false);
+            state.take(usize::MAX)
         };
-        waiting.retain(|pending| !pending.reply.is_closed());
-        waiting
+        committer.take_up(group);
+        committer.get_ready();
     }
 
-    /// How many appends wait, and how many events they have.
-    fn waiting(&self) -> (usize, usize) {
+    /// Takes up, behind a flight that somebody carries, what has queued up as far as it need not be flushed for. Whoever is
+    /// at it already takes up all.
+    ///
+    /// As long as nobody is in the air it is left to whoever leads: one processor after the other would wait for what the
+    /// one before has just written.
+    fn take_up_ahead(&self) {
+        while self.has_free_work() {
+            let mut committer = match self.committer.try_lock() {
+                Ok(committer) => committer,
+                Err(TryLockError::Poisoned(panicked)) => self.recover(panicked),
+                Err(TryLockError::WouldBlock) => return,
+            };
+            if !committer.is_flying() {
+                return;
+            }
+            // The flight cannot land meanwhile, so no more than a part at once.
+            let group = self.lock().take(ENOUGH);
+            let left = committer.take_up_ahead(group);
+            if !left.is_empty() {
+                let mut state = self.lock();
+                state.waiting.splice(..0, left);
+                state.stuck = true;
+            }
+        }
+    }
+
+    /// Whether something waits that may be taken up by anybody.
+    fn has_free_work(&self) -> bool {
         let state = self.lock();
-        (state.waiting.len(), state.events)
+        !state.stuck && !state.waiting.is_empty()
+    }
+
+    /// Carries what is ready to the disk; meanwhile others take up more. Answers what is to be told.
+    fn fly(&self) -> Answers {
+        let flight = {
+            let mut committer = self.committer();
+            match committer.take_off() {
+                Some(flight) => flight,
+                // Nothing had to be written, or the store was closed, for which it was carried.
+                None => return committer.answers(),
+            }
+        };
+        let mut carried = Carried { queue: self, flight: Some(flight) };
+        if let Some(flight) = &mut carried.flight {
+            flight.fly();
+        }
+        carried.land()
+    }
+
+    /// Tells callers what came of their appends; answers how many they were.
+    fn give(&self, answers: Answers) -> usize {
+        let given = answers.len();
+        // Before they come again. A panic in between may have forgotten them already.
+        let mut state = self.lock();
+        state.open = state.open.saturating_sub(given);
+        drop(state);
+        drop(answers);
+        given
+    }
+
+    /// How many appends are not answered yet, and how many events have come since the last flight departed.
+    fn open(&self) -> (usize, usize) {
+        let state = self.lock();
+        (state.open, state.events)
+    }
+}
+
+impl State {
+    /// Takes the first appends with about so many events. Callers that have gone away are left out: their appends have not
+    /// begun.
+    fn take(&mut self, events: usize) -> Vec<Pending> {
+        let mut taken = 0;
+        let enough = |pending: &Pending| {
+            taken += pending.prepared.append.events.len();
+            taken >= events
+        };
+        let last = self.waiting.iter().position(enough).map_or(self.waiting.len(), |last| last + 1);
+        let mut group: Vec<Pending> = if last == self.waiting.len() {
+            std::mem::take(&mut self.waiting)
+        } else {
+            self.waiting.drain(..last).collect()
+        };
+        group.retain(|pending| !pending.reply.is_closed());
+        self.open -= last - group.len();
+        group
+    }
+}
+
+/// A flight in the hands of whoever carries it.
+struct Carried<'a> {
+    queue: &'a Queue,
+    flight: Option<Box<Flight>>,
+}
+
+impl Carried<'_> {
+    fn land(mut self) -> Answers {
+        let mut committer = self.queue.committer();
+        if let Some(flight) = self.flight.take() {
+            committer.land(*flight);
+        }
+        let answers = committer.answers();
+        drop(committer);
+        self.queue.landed.notify_all();
+        answers
+    }
+}
+
+impl Drop for Carried<'_> {
+    /// The disk panicked: what was on its way is lost.
+    fn drop(&mut self) {
+        if self.flight.take().is_some() {
+            self.queue.committer().lose();
+            self.queue.forget_taken();
+            self.queue.landed.notify_all();
+        }
     }
 }
 
@@ -150,19 +297,22 @@ impl Lead {
     /// Ends leading if nothing waits.
     fn resign(&mut self, queue: &Queue) -> bool {
         let mut state = queue.lock();
-        self.resigned = state.waiting.is_empty();
+        self.resigned = state.open == 0 && state.waiting.is_empty();
         state.led = !self.resigned;
         self.resigned
     }
 
-    /// Leads in a task until nothing waits. It is not joined: it ends by itself, and closing the store waits for the
-    /// commit it is at.
+    /// Leads in a task until nothing waits, or the store is dropped. It is not joined: it ends by itself, and closing the
+    /// store waits for the commit it is at.
     fn spawn(mut self) {
         tokio::spawn(async move {
             let mut expected = 0;
-            while let Some(queue) = self.gather(expected).await {
+            while self.gather(expected).await
+                && let Some(answered) = self.commit().await
+                && let Some(queue) = self.queue.upgrade()
+            {
                 // Who came too late for this group belongs to the next one.
-                expected = commit(&queue).await + queue.waiting().0;
+                expected = answered + queue.open().0;
                 // Of several who were answered together the first to come again would commit alone, while the others wait.
                 if expected <= 1 && self.resign(&queue) {
                     return;
@@ -173,45 +323,49 @@ impl Lead {
 
     /// Lets others join while the queue still grows, or until as many as were answered together last have come again:
     /// without that, callers who append one event after the other would fall into groups that wait for each other's syncs.
-    /// Nothing if the store is dropped meanwhile: then nobody waits.
-    async fn gather(&self, expected: usize) -> Option<Arc<Queue>> {
+    /// Says no if the store is dropped meanwhile: then nobody waits.
+    async fn gather(&self, expected: usize) -> bool {
         let begun = Instant::now();
         let mut before = 0;
         let mut idle = 0;
         loop {
-            let queue = self.queue.upgrade()?;
-            let (appends, events) = queue.waiting();
+            let Some(queue) = self.queue.upgrade() else { return false };
+            let (appends, events) = queue.open();
             idle = if appends == before { idle + 1 } else { 0 };
             let awaited = appends < expected && begun.elapsed() < queue.patience;
             if events >= ENOUGH || (!awaited && (idle >= IDLE_TURNS || appends >= expected)) {
-                return Some(queue);
+                return true;
             }
             drop(queue);
             before = appends;
             tokio::task::yield_now().await;
         }
     }
-}
 
-/// Commits what has queued up: in place, or on a blocking thread where syncs are slow. Answers how many it were.
-async fn commit(queue: &Arc<Queue>) -> usize {
-    let group = queue.drain();
-    let appends = group.len();
-    if group.is_empty() {
-        return appends;
+    /// Commits what has queued up: in place, or on a blocking thread where that takes long. Answers how many were answered.
+    async fn commit(&self) -> Option<usize> {
+        let place = {
+            let queue = self.queue.upgrade()?;
+            queue.get_ready();
+            queue.committer().commit_place()
+        };
+        if place == CommitPlace::Task {
+            // What really happens at the same time comes in between here.
+            for _ in 0..IDLE_TURNS {
+                tokio::task::yield_now().await;
+            }
+        }
+        let queue = self.queue.upgrade()?;
+        let answers = if place == CommitPlace::BlockingThread {
+            let carrier = queue.clone();
+            let carried = tokio::task::spawn_blocking(move || carrier.fly()).await;
+            // Otherwise callers are told by there being no answer, and the committer takes no more events.
+            carried.inspect_err(|error| tracing::error!(%error, "a commit did not come to its end")).ok()
+        } else {
+            Some(queue.fly())
+        };
+        Some(answers.map_or(0, |answers| queue.give(answers)))
     }
-    if queue.commit_place() != CommitPlace::BlockingThread {
-        let answers = queue.committer().commit(group);
-        answers.give();
-        return appends;
-    }
-    let queue = queue.clone();
-    match tokio::task::spawn_blocking(move || queue.committer().commit(group)).await {
-        Ok(answers) => answers.give(),
-        // The callers are told by there being no answer, and the committer takes no more events.
-        Err(error) => tracing::error!(%error, "a commit did not come to its end"),
-    }
-    appends
 }
 
 impl Drop for Lead {
@@ -221,11 +375,13 @@ impl Drop for Lead {
             && let Some(queue) = self.queue.upgrade()
         {
             // Those whose commit panicked learn of it here, and not when the next append comes.
-            drop(queue.committer());
-            let mut state = queue.lock();
-            state.led = false;
-            state.events = 0;
-            for Pending { prepared, reply } in std::mem::take(&mut state.waiting) {
+            let mut committer = queue.grounded();
+            committer.settle();
+            let answers = committer.answers();
+            let left = std::mem::take(&mut *queue.lock()).waiting;
+            drop(committer);
+            drop(answers);
+            for Pending { prepared, reply } in left {
                 let gone = AppendError::Failed(
                     "nobody is left to commit it: the runtime was shut down, or a commit panicked".into(),
                 );

@@ -18,7 +18,7 @@ use crate::{
     format::segment::{compacted_index_name, compacted_log_name, index_name, log_name},
     image::Image,
     index::{IdHint, Index, MappedIndex, MemoryIndex},
-    names::Names,
+    names::{GrowingNames, Names},
     scan::index_sealed,
 };
 
@@ -51,7 +51,11 @@ pub(crate) struct Summary {
 
 enum Data {
     /// Still written, by this process.
-    Growing(Arc<Image>),
+    Growing {
+        image: Arc<Image>,
+        /// As the index has them, to be used without waiting for that.
+        names: Arc<GrowingNames>,
+    },
     /// Still written, by another process: read from the file up to the end of what it has synced.
     Followed {
         file: Arc<dyn DiskFile>,
@@ -87,7 +91,8 @@ pub(crate) enum SegmentError {
 impl Segment {
     /// A segment that is being written; what is frozen of its image can be read.
     pub(crate) fn growing(place: SegmentPlace, image: Arc<Image>, index: MemoryIndex) -> Self {
-        Self::new(place, Data::Growing(image), IndexForm::Memory(Arc::new(RwLock::new(index))), None)
+        let data = Data::Growing { image, names: index.names().clone() };
+        Self::new(place, data, IndexForm::Memory(Arc::new(RwLock::new(index))), None)
     }
 
     /// A segment that another process writes and that ends at `end` for now.
@@ -99,7 +104,8 @@ impl Segment {
     /// The same segment, of which nothing is written yet, with another image.
     pub(crate) fn with_image(&self, image: Arc<Image>) -> Self {
         let index = self.memory_index().expect("a segment that grows has its index in memory");
-        Self::new(self.place(), Data::Growing(image), IndexForm::Memory(index.clone()), None)
+        let names = index.read().unwrap_or_else(PoisonError::into_inner).names().clone();
+        Self::new(self.place(), Data::Growing { image, names }, IndexForm::Memory(index.clone()), None)
     }
 
     /// A sealed segment with its index file.
@@ -181,7 +187,7 @@ impl Segment {
     /// Length of the log file as far as it can be read.
     pub(crate) fn end(&self) -> u64 {
         match &self.data {
-            Data::Growing(image) => image.len() as u64,
+            Data::Growing { image, .. } => image.len() as u64,
             Data::Followed { end, .. } => end.load(Ordering::Acquire),
             Data::Sealed(bytes) => bytes.len() as u64,
         }
@@ -302,10 +308,18 @@ impl Segment {
         Ok(index.read().unwrap_or_else(PoisonError::into_inner).names().clone())
     }
 
+    /// The dictionary of a segment that this process writes.
+    pub(crate) fn growing_names(&self) -> Option<&GrowingNames> {
+        match &self.data {
+            Data::Growing { names, .. } => Some(names),
+            Data::Followed { .. } | Data::Sealed(_) => None,
+        }
+    }
+
     /// What can be read of the log file.
     pub(crate) fn log(&self) -> Log<'_> {
         match &self.data {
-            Data::Growing(image) => Log::Memory(image.frozen()),
+            Data::Growing { image, .. } => Log::Memory(image.frozen()),
             Data::Followed { file, .. } => Log::File(&**file),
             Data::Sealed(bytes) => Log::Memory(bytes.clone()),
         }

@@ -201,7 +201,7 @@ impl DiskStore {
         match &self.role {
             Role::Writer(writer) => {
                 writer.scavenger.stop();
-                writer.queue.committer().close()
+                writer.queue.close()
             }
             Role::Reader(_) => Ok(()),
         }
@@ -233,9 +233,8 @@ impl EventStore for DiskStore {
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let Role::Writer(writer) = &self.role else { return Err(AppendError::Failed(ReadOnly.into())) };
         let prepared = {
-            let view = self.core.view();
-            let index = view.last().and_then(|growing| growing.memory_index());
-            Prepared::new(append, &self.limits, index.map(|index| &**index))?
+            let view = self.core.glance();
+            Prepared::new(append, &self.limits, view.last().and_then(|growing| growing.growing_names()))?
         };
         writer.queue.append(Box::new(prepared)).await
     }
@@ -266,7 +265,7 @@ impl EventStore for DiskStore {
 impl Restore for DiskStore {
     async fn restore(&self, events: Vec<StoredEvent>) -> Result<(), RestoreError> {
         let Role::Writer(writer) = &self.role else { return Err(RestoreError::Failed(ReadOnly.into())) };
-        writer.queue.committer().restore(&events, &self.limits)
+        writer.queue.grounded().restore(&events, &self.limits)
     }
 }
 

@@ -159,7 +159,7 @@ impl Player {
             self.subject.disk.set_capacity(None);
             self.notes.say(|| format!("      repeats {append:?}"));
             let doubts = self.model.pending.len();
-            self.send(std::slice::from_ref(&append)).await?;
+            self.send(std::slice::from_ref(&append), 0).await?;
             let failed = self.subject.disk.has_stopped() && self.model.pending.len() == doubts;
             if failed && !shows {
                 // This time it was surely not written, but that says nothing of the first time.

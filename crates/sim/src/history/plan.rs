@@ -76,7 +76,7 @@ impl Plan {
             return Some(Step::Free);
         }
         Some(match seed.within(0..=99) {
-            0..=42 => Step::Append(self.appends.group(seed, model).await),
+            0..=42 => Step::Append(self.appends.group(seed, model).await, Self::apart(seed)),
             43..=46 => Step::Abandon(self.appends.plain(seed), seed.within(0..=4)),
             47..=56 => Step::Read(queries::read(seed, model, subject.now())),
             57..=58 => Step::Resume(queries::read(seed, model, subject.now())),
@@ -136,6 +136,12 @@ impl Plan {
         !(self.appends.aging || self.trouble.errors || self.trouble.room)
     }
 
+    /// How many turns lie between appends that are sent together: none, so that they are committed together, or as many as
+    /// a commit takes, so that they come to its every stage.
+    fn apart(seed: &mut Seed) -> u64 {
+        if seed.once_in(2) { 0 } else { seed.within(1..=5) }
+    }
+
     fn time(&mut self) -> Duration {
         Duration::from_secs(self.seed.within(0..=900))
     }
@@ -169,7 +175,7 @@ impl Plan {
         let lots: Vec<_> = lots.flat_map(|(kind, (_, weight))| std::iter::repeat_n(kind, *weight)).collect();
         let seed = &mut self.seed;
         if lots.is_empty() {
-            return Step::Append(self.appends.group(seed, model).await);
+            return Step::Append(self.appends.group(seed, model).await, Self::apart(seed));
         }
         match seed.pick(&lots) {
             0 if seed.once_in(3) => Step::Crash(self.unsynced()),

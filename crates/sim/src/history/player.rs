@@ -91,7 +91,7 @@ impl Player {
     async fn take(&mut self, step: &Step) -> Result<(), String> {
         match step {
             Step::Begin => self.start().await,
-            Step::Append(group) => self.send(group).await,
+            Step::Append(group, apart) => self.send(group, *apart).await,
             Step::Abandon(append, turns) => self.abandon(append, *turns).await,
             Step::Read(read) => self.read(read).await,
             Step::Resume(read) => self.resume(read).await,
@@ -132,10 +132,17 @@ impl Player {
         }
     }
 
-    /// Sends appends together and compares each answer, in the order in which the store takes them.
-    pub(super) async fn send(&mut self, group: &[Append]) -> Result<(), String> {
+    /// Sends appends together, each so many turns after the one before, and compares each answer, in the order in which the
+    /// store takes them.
+    pub(super) async fn send(&mut self, group: &[Append], apart: u64) -> Result<(), String> {
         let (handle, now, before) = (self.subject.handle(), self.subject.now(), self.subject.disk.injected());
-        let answers = join_all(group.iter().map(|append| handle.append(append.clone()))).await;
+        let send = async |(append, at): (&Append, u64)| {
+            for _ in 0..apart * at {
+                yield_now().await;
+            }
+            handle.append(append.clone()).await
+        };
+        let answers = join_all(group.iter().zip(0..).map(send)).await;
         for (append, answer) in group.iter().zip(answers) {
             self.judge_answer(append, answer, &before, now).await?;
         }

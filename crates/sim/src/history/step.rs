@@ -12,8 +12,8 @@ use crate::{Fault, Operation, Unsynced};
 pub(super) enum Step {
     /// The store is created.
     Begin,
-    /// Appends that are sent together.
-    Append(Vec<Append>),
+    /// Appends that are sent together, each so many turns of the runtime after the one before.
+    Append(Vec<Append>, u64),
     /// An append whose caller goes away after so many turns of the runtime.
     Abandon(Append, u64),
     /// A read of the writing process.

@@ -47,8 +47,9 @@ impl Committer {
                         return Err(Conflict::Stream { stream: stream.clone(), expected: *expected, actual }.into());
                     }
                 }
-                // What a rule hides can be told only of events that can be read back.
-                Check::NoMatch { .. } if self.is_waiting() && !rules.is_empty() => return Ok(Decision::FlushFirst),
+                Check::NoMatch { after, .. } if self.is_waiting() && self.reads_back(*after) => {
+                    return Ok(Decision::FlushFirst);
+                }
                 Check::NoMatch { query, after } => self.no_match(query, *after, rules)?,
             }
         }
@@ -82,6 +83,12 @@ impl Committer {
         }
         let position = written.last().map_or(Position::START, |last| last.position);
         Ok(Decision::Original(Appended { position, written }))
+    }
+
+    /// Whether a condition is decided by reading events back, which have to be durable for that: what a rule hides, and what
+    /// has gone with what was removed, their index cannot tell.
+    fn reads_back(&self, after: Option<Position>) -> bool {
+        !self.rules.is_empty() || after.is_some_and(|after| self.core.removed_tagged() > after.0)
     }
 
     fn no_match(&self, query: &Query, after: Option<Position>, rules: &Rules) -> Result<(), AppendError> {

@@ -109,8 +109,8 @@ impl Committer {
         let index = self.segment.memory_index().expect("the growing segment has its index in memory");
         let index = index.read().unwrap_or_else(PoisonError::into_inner);
         streams.clear();
-        for PreparedEvent { event, stream, .. } in prepared.events(prepared.has_codes_of(&index)) {
-            let find = || index.find_hashed(Kind::Stream, stream.hash, event.stream.as_str());
+        for PreparedEvent { event, stream, .. } in prepared.events(prepared.has_codes_of(index.names())) {
+            let find = || index.names().find(Kind::Stream, stream.hash, event.stream.as_str());
             let known = match stream.code.or_else(find) {
                 Some(code) => KnownStream::Code(code),
                 None => {
@@ -210,9 +210,10 @@ impl Committer {
             events: 0,
             lsn: self.segment.base + self.tip as u64,
             first_position: 0,
-            synced: self.synced,
+            // These two are filled in when the frame is given to the disk.
+            synced: 0,
+            previous: 0,
             epoch: self.epoch,
-            previous: self.previous,
             names: 0,
             changes: 0,
             body: 0,
@@ -220,12 +221,11 @@ impl Committer {
         }
     }
 
-    /// Pads the frame at the tip, of which so many bytes are used, and fills in its header.
+    /// Pads the frame at the tip, of which so many bytes are used.
     fn end_frame(&mut self, used: usize, head: FrameHead) {
         let length = used.next_multiple_of(ALIGN);
-        let frame = self.image.write(self.tip..self.tip + length);
-        frame[used..].fill(0);
-        self.previous = FrameHead { length: short(length), ..head }.encode(frame);
+        self.image.write(self.tip + used..self.tip + length).fill(0);
+        self.unsealed.push((self.tip, FrameHead { length: short(length), ..head }));
         self.tip += length;
     }
 }
@@ -238,7 +238,7 @@ fn place(coder: &mut Coder<'_, '_>, prepared: &Prepared, frame: &Frame<'_>, scra
     tags.clear();
     tags.reserve(prepared.tags());
     // Codes stay the same while names are added.
-    let has_codes = prepared.has_codes_of(coder.index);
+    let has_codes = prepared.has_codes_of(coder.index.names());
     for (at, (next, known)) in prepared.events(has_codes).zip(&*streams).enumerate() {
         let event = next.event;
         let (stream, head) = coder.stream(&next, *known);

@@ -89,7 +89,9 @@ impl Committer {
             return Err(error);
         }
 
-        let full = std::mem::replace(&mut self.file, file);
+        let log = self.log_here();
+        log.allocated = allocated;
+        let full = std::mem::replace(&mut log.file, file);
         // The zeros behind the last frame are not needed any more; keeping them would be harmless.
         if let Err(error) = full.set_len(self.end as u64) {
             tracing::warn!(%error, "the unused end of a segment could not be freed");
@@ -97,7 +99,6 @@ impl Committer {
         let full = std::mem::replace(&mut self.image, image);
         self.previous = head.chain();
         (self.end, self.tip) = (SEGMENT_HEAD as usize, SEGMENT_HEAD as usize);
-        self.allocated = allocated;
         let sealed = self.segment.seal(full.image().frozen());
         self.retired = Some(full.image().clone());
         let number = sealed.number;
@@ -115,7 +116,7 @@ impl Committer {
         let segment = Segment::growing(place, self.image.image().clone(), empty);
         self.core.change_view(|segments| segments.push(Arc::new(segment)));
         self.take_segment();
-        self.note_synced();
+        self.log_here().note_synced(head.base + SEGMENT_HEAD);
         if self.replayable {
             index(&self.core, number);
         } else {

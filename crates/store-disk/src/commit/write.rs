@@ -1,26 +1,24 @@
-//! Writing the log: once and synced once for a whole group, or taken back without a trace.
+//! Giving the end of the log to the disk, and taking back without a trace what the disk did not take.
 
-use std::{io, time::Instant};
+use std::io;
 
-use super::{Committer, FlushError};
+use mainspring_event::Position;
+
+use super::{
+    Committer, FlushError, Place, again,
+    flight::{Crash, Flight},
+};
 use crate::{
-    core::about,
     disk::DiskFile,
     format::{
-        segment::{SEGMENT_HEAD, SegmentHead, log_name},
-        watermark,
+        frame::{FRAME_HEAD, FrameHead},
+        segment::{SEGMENT_HEAD, SegmentHead},
     },
     image::{ImageWriter, PAGE},
     index::MemoryIndex,
     scan::{Continuation, Scanner},
     segment::Segment,
 };
-
-/// The log grows by zeros in pieces of at least this size …
-const LEAST_GROWTH: u64 = 1 << 20;
-
-/// … and at most this size.
-const MOST_GROWTH: u64 = 8 << 20;
 
 /// What the log grows by, at an address that every disk takes.
 #[repr(align(4096))]
@@ -29,52 +27,82 @@ struct Zeros([u8; 1 << 20]);
 static ZEROS: Zeros = Zeros([0; 1 << 20]);
 
 impl Committer {
-    /// Writes what waits and syncs it; what cannot be written is cut off again.
-    pub(super) fn write_and_sync(&mut self) -> Result<(), FlushError> {
-        if let Err(error) = self.write_tip() {
-            let error = about(&*self.core.disk, &log_name(self.segment.number), &error);
-            return Err(match self.cut() {
+    /// What waits, on a flight of its own; nothing where no frame waits. The log is here.
+    pub(super) fn depart(&mut self) -> Option<Flight> {
+        if self.unsealed.is_empty() {
+            return None;
+        }
+        let Place::Here(log) = std::mem::replace(&mut self.log, Place::Lost) else {
+            unreachable!("whoever departs has the log");
+        };
+        // A frame names the one before it, and what is synced when it is written: the flight before this one included.
+        for (at, head) in self.unsealed.drain(..) {
+            let head = FrameHead { synced: self.segment.base + self.end as u64, previous: self.previous, ..head };
+            self.previous = head.encode(self.image.write(at..at + FRAME_HEAD));
+        }
+        let frames = (self.end, self.image.lend(self.tip));
+        let waiting = (std::mem::take(&mut self.waiting), Position(self.next_position - 1));
+        Some(Flight::new((self.core.clone(), self.segment.clone()), log, frames, waiting, self.segment_bytes))
+    }
+
+    /// Makes what has come back durable and visible, and finds the answers that rest on it. Where the disk did not take it,
+    /// all that was taken up behind it is void, too.
+    pub(super) fn arrive(&mut self, flight: Flight) -> Result<(), FlushError> {
+        let Flight { log, frames, waiting, last, landing, .. } = flight;
+        self.log = Place::Here(log);
+        let outcome = match landing {
+            Ok(sync_time) => {
+                self.sync_time = (self.sync_time * 7 + sync_time) / 8;
+                self.end = frames.end();
+                self.image.freeze(self.end);
+                self.apply(&waiting.changes);
+                self.core.publish(last);
+                self.prepare_next();
+                Ok(())
+            }
+            Err(crash) => {
+                self.image.take_back(frames);
+                self.forget_waiting();
+                Err(self.recover(crash))
+            }
+        };
+        self.tell(waiting, &outcome);
+        match &outcome {
+            // What waits without a frame rests on what is durable now.
+            Ok(()) if self.unsealed.is_empty() => self.tell_waiting(&Ok(())),
+            Ok(()) => {}
+            Err(FlushError::Cut(error) | FlushError::Unknown(error)) => {
+                // None of that was given to the disk.
+                self.tell_waiting(&Err(FlushError::Cut(again(error))));
+            }
+        }
+        outcome
+    }
+
+    /// What is known of what the disk did not take, which is cut off again if it can be.
+    fn recover(&mut self, crash: Crash) -> FlushError {
+        match crash {
+            Crash::Write(error) => match self.cut() {
                 Ok(()) => FlushError::Cut(error),
                 Err(cut) => {
                     self.poison(format!("{error}, and what was written could not be cut off again: {cut}"));
                     FlushError::Unknown(error)
                 }
-            });
+            },
+            Crash::Sync(error) => {
+                self.poison(format!("a sync failed: {error}"));
+                FlushError::Unknown(error)
+            }
         }
-        let begun = Instant::now();
-        if let Err(error) = self.file.sync() {
-            let error = about(&*self.core.disk, &log_name(self.segment.number), &error);
-            self.poison(format!("a sync failed: {error}"));
-            return Err(FlushError::Unknown(error));
-        }
-        self.sync_time = (self.sync_time * 7 + begun.elapsed()) / 8;
-        self.end = self.tip;
-        self.image.freeze(self.end);
-        self.note_synced();
-        Ok(())
-    }
-
-    /// Writes the log from its durable end to its tip. It grows by zeros ahead of need, so that a sync need not write its
-    /// length.
-    fn write_tip(&mut self) -> io::Result<()> {
-        let needed = self.tip as u64;
-        if needed > self.allocated {
-            let growth = self.allocated.clamp(LEAST_GROWTH, MOST_GROWTH);
-            let wanted = (self.allocated + growth).min(self.segment_bytes).max(needed).next_multiple_of(PAGE as u64);
-            // Where there is no room ahead there may still be room for the frames themselves.
-            drop(write_zeros(&*self.file, self.allocated, wanted, || true));
-            self.allocated = self.file.size()?;
-        }
-        let written = write_image(&*self.file, &mut self.image, self.end, self.tip)?;
-        self.allocated = self.allocated.max(written as u64);
-        Ok(())
     }
 
     /// Takes back what was written behind the last durable frame, on disk and in memory.
     fn cut(&mut self) -> io::Result<()> {
-        self.file.set_len(self.end as u64)?;
-        self.file.sync()?;
-        self.allocated = self.end as u64;
+        let end = self.end as u64;
+        let log = self.log_here();
+        log.file.set_len(end)?;
+        log.file.sync()?;
+        log.allocated = end;
         let bytes = self.image.read(0..self.end);
         let head =
             SegmentHead::decode(bytes).map_err(|_| io::Error::other("the head of the segment cannot be read"))?;
@@ -86,7 +114,7 @@ impl Committer {
             frame.index(&mut index).map_err(io::Error::other)?;
         }
         let continuation = scanner.continuation();
-        if continuation.offset != self.end as u64 {
+        if continuation.offset != end {
             return Err(io::Error::other("the frames before it cannot be read back"));
         }
         self.previous = continuation.previous;
@@ -102,14 +130,6 @@ impl Committer {
         self.view = self.core.view();
         if let Some(segment) = self.view.last() {
             self.segment = segment.clone();
-        }
-    }
-
-    pub(super) fn note_synced(&mut self) {
-        self.synced = self.segment.base + self.end as u64;
-        // Nothing rests on the watermark: other processes see less until the next one is written.
-        if let Err(error) = self.watermark.write_all_at(0, &watermark::encode(self.synced)) {
-            tracing::warn!(%error, "the watermark could not be written");
         }
     }
 }

@@ -237,6 +237,17 @@ impl DiskFile for LogFile {
         }
     }
 
+    #[cfg(target_os = "linux")]
+    fn write_both_at(&self, offset: u64, first: &[u8], second: &[u8]) -> io::Result<usize> {
+        if first.is_empty() || second.is_empty() {
+            return self.write_at(offset, if first.is_empty() { second } else { first });
+        }
+        match rustix::io::pwritev(&self.uncached, &[io::IoSlice::new(first), io::IoSlice::new(second)], offset) {
+            Err(rustix::io::Errno::INVAL) => self.cached.write_at(offset, first),
+            written => Ok(written?),
+        }
+    }
+
     fn set_len(&self, len: u64) -> io::Result<()> {
         self.cached.set_len(len)
     }

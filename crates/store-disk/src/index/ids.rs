@@ -7,8 +7,8 @@ use mainspring_event::EventId;
 
 /// Ids in the order of their events, and a table of slots that is at most half full.
 ///
-/// A slot is 0 or holds the upper half of a hash and, one higher than it is, an ordinal: most slots are told apart without
-/// looking at the id they stand for.
+/// A slot is empty or holds the upper half of a hash and an ordinal: most slots are told apart without looking at the id
+/// they stand for.
 #[derive(Default)]
 pub(super) struct Ids {
     ids: Vec<EventId>,
@@ -16,6 +16,10 @@ pub(super) struct Ids {
 }
 
 const UPPER: u64 = !0 << 32;
+
+/// What an empty slot holds; no ordinal is as high. It is not 0: memory that is asked for full of zeros comes page by page,
+/// when it is first written, which costs several times as much.
+const EMPTY: u64 = u64::MAX;
 
 /// So many slots are read at once.
 const AHEAD: usize = 16;
@@ -25,7 +29,7 @@ impl Ids {
     pub(super) fn with_capacity(ids: usize) -> Self {
         let mut table = Self { ids: Vec::with_capacity(ids), slots: Vec::new() };
         if ids > 0 {
-            table.slots = vec![0; (2 * ids).next_power_of_two()];
+            table.slots = vec![EMPTY; (2 * ids).next_power_of_two()];
         }
         table
     }
@@ -39,11 +43,11 @@ impl Ids {
         let mut at = self.first_slot(hash);
         loop {
             let slot = self.slots[at];
-            if slot == 0 {
+            if slot == EMPTY {
                 return None;
             }
             if (slot ^ hash) & UPPER == 0 {
-                let ordinal = ordinal(slot);
+                let ordinal = slot as u32;
                 if self.ids[ordinal as usize] == id {
                     return Some(ordinal);
                 }
@@ -67,7 +71,7 @@ impl Ids {
                 *place = (Some(id), self.slots[self.first_slot(hash(id))]);
                 filled += 1;
             }
-            if ahead[..filled].iter().any(|(id, slot)| *slot != 0 && id.is_some_and(|id| self.find(id).is_some())) {
+            if ahead[..filled].iter().any(|(id, slot)| *slot != EMPTY && id.is_some_and(|id| self.find(id).is_some())) {
                 return true;
             }
             if filled < AHEAD {
@@ -92,7 +96,7 @@ impl Ids {
     }
 
     fn grow(&mut self) {
-        self.slots = vec![0; (2 * self.slots.len()).max(64)];
+        self.slots = vec![EMPTY; (2 * self.slots.len()).max(64)];
         for ordinal in 0..self.ids.len() {
             let hash = hash(self.ids[ordinal]);
             self.put(hash, u32::try_from(ordinal).expect("it fitted before"));
@@ -101,20 +105,16 @@ impl Ids {
 
     fn put(&mut self, hash: u64, ordinal: u32) {
         let mut at = self.first_slot(hash);
-        while self.slots[at] != 0 {
+        while self.slots[at] != EMPTY {
             at = (at + 1) & (self.slots.len() - 1);
         }
-        self.slots[at] = hash & UPPER | (u64::from(ordinal) + 1);
+        self.slots[at] = hash & UPPER | u64::from(ordinal);
     }
 
     fn first_slot(&self, hash: u64) -> usize {
         // The lower half is not in the slot, so that ids with one fingerprint do not begin at one slot.
         (hash & !UPPER) as usize & (self.slots.len() - 1)
     }
-}
-
-fn ordinal(slot: u64) -> u32 {
-    u32::try_from((slot & !UPPER) - 1).expect("it was one, plus one")
 }
 
 /// A hash that nobody outside this process can foresee.

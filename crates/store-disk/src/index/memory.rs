@@ -3,33 +3,22 @@
 //! Adding an event appends to a few flat tables. The lists of events by stream, type, category and tag are brought up to
 //! date when somebody asks for them: a segment that is only written never needs them, its file is sorted from the tables.
 
-use std::{
-    hash::BuildHasher,
-    sync::{
-        Arc, LazyLock,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::sync::Arc;
 
-use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use hashbrown::HashMap;
 use mainspring_event::EventId;
 use mainspring_store::StreamChange;
 
 use super::{FrameEntry, IdHint, Index, List, Postings, ids::Ids, lists::Lists};
 use crate::{
-    format::{
-        frame::{KINDS, Kind},
-        short,
-    },
-    names::{GrowingNames, Names},
+    format::{frame::Kind, short},
+    names::{GrowingNames, NameHash},
 };
 
 /// The index of the active segment, and of a sealed one until its file is written.
 #[derive(Default)]
 pub(crate) struct MemoryIndex {
-    serial: Serial,
     pub(super) names: Arc<GrowingNames>,
-    codes: [HashTable<Coded>; KINDS],
     pub(super) categories: Vec<Box<str>>,
     category_codes: HashMap<Box<str>, u32>,
     pub(super) streams: Vec<StreamEntry>,
@@ -46,44 +35,11 @@ pub(crate) struct MemoryIndex {
     lists: Lists,
 }
 
-/// Which index of this process it is: codes that one has given mean nothing to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Serial(u64);
-
-impl Default for Serial {
-    fn default() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self(NEXT.fetch_add(1, Ordering::Relaxed))
-    }
-}
-
 /// One stream of the segment.
 #[derive(Clone, Copy)]
 pub(super) struct StreamEntry {
     pub(super) head: u64,
     pub(super) category: u32,
-}
-
-/// A name in the table of its kind.
-struct Coded {
-    hash: NameHash,
-    code: u32,
-}
-
-/// The hash of a name, the same for all segments in this process and not to be foreseen outside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NameHash(u32);
-
-impl NameHash {
-    pub(crate) fn of(name: &str) -> Self {
-        static HASHER: LazyLock<DefaultHashBuilder> = LazyLock::new(DefaultHashBuilder::default);
-        Self((HASHER.hash_one(name) >> 32) as u32)
-    }
-
-    /// As the tables want it: with its bits spread over the whole number.
-    fn spread(self) -> u64 {
-        u64::from(self.0).wrapping_mul(0x9e37_79b9_7f4a_7c15)
-    }
 }
 
 /// One event to be indexed.
@@ -101,6 +57,7 @@ impl MemoryIndex {
     pub(crate) fn like(before: &Self) -> Self {
         let events = before.offsets.len();
         Self {
+            names: Arc::new(GrowingNames::like(&before.names)),
             offsets: Vec::with_capacity(events),
             stream_of: Vec::with_capacity(events),
             type_of: Vec::with_capacity(events),
@@ -111,19 +68,8 @@ impl MemoryIndex {
         }
     }
 
-    pub(crate) fn serial(&self) -> Serial {
-        self.serial
-    }
-
     pub(crate) fn names(&self) -> &Arc<GrowingNames> {
         &self.names
-    }
-
-    /// The code of a name, if the segment has it.
-    pub(crate) fn find_hashed(&self, kind: Kind, hash: NameHash, name: &str) -> Option<u32> {
-        let names = &self.names;
-        let same = |coded: &Coded| coded.hash == hash && names.name(kind, coded.code) == name;
-        self.codes[kind as usize].find(hash.spread(), same).map(|coded| coded.code)
     }
 
     /// The code of a name, which is added if the segment does not have it; and whether it was added.
@@ -133,11 +79,10 @@ impl MemoryIndex {
 
     /// As [`intern`](Self::intern), for a name whose hash is known.
     pub(crate) fn intern_hashed(&mut self, kind: Kind, hash: NameHash, name: &str) -> (u32, bool) {
-        if let Some(code) = self.find_hashed(kind, hash, name) {
+        if let Some(code) = self.names.find(kind, hash, name) {
             return (code, false);
         }
-        let code = self.names.push(kind, name);
-        self.codes[kind as usize].insert_unique(hash.spread(), Coded { hash, code }, |coded| coded.hash.spread());
+        let code = self.names.push(kind, hash, name);
         if kind == Kind::Stream {
             self.add_stream(name);
         }
@@ -235,7 +180,7 @@ impl Index for MemoryIndex {
     }
 
     fn find(&self, kind: Kind, name: &str) -> Option<u32> {
-        self.find_hashed(kind, NameHash::of(name), name)
+        self.names.find(kind, NameHash::of(name), name)
     }
 
     fn names_of(&self, kind: Kind) -> u32 {

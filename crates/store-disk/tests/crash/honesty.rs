@@ -3,84 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use futures_util::future::join_all;
-use mainspring_conformance::ManualClock;
-use mainspring_conformance::Seed;
-use mainspring_event::{EventId, Version};
-use mainspring_sim::{Fault, Operation, SimDisk, Unsynced};
-use mainspring_store::{Append, AppendError, Conflict, EventStore, Expected, Query, Read, ReadError};
-use mainspring_store_disk::{DiskStore, Options};
+use mainspring_event::Version;
+use mainspring_sim::{Fault, Operation, Unsynced};
+use mainspring_store::{AppendError, Conflict, EventStore, Expected, Query, Read, ReadError};
+use mainspring_store_disk::Options;
 
-use crate::kit::{all, block_on, clock, event, events, in_place, replayable, stream};
-
-const LOG: &str = "00000001.log";
-
-/// A store on a simulated disk.
-struct Lab {
-    disk: SimDisk,
-    store: DiskStore,
-    seed: Seed,
-}
-
-impl Lab {
-    fn new(seed: u64, options: fn(u64, &Arc<ManualClock>) -> Options) -> Self {
-        let disk = SimDisk::new(seed);
-        let store = options(8192, &clock()).open_on(Arc::new(disk.clone())).unwrap();
-        Self { disk, store, seed: Seed::new(seed) }
-    }
-
-    fn single(&mut self, name: &str) -> Append {
-        self.sized(name, 50)
-    }
-
-    fn sized(&mut self, name: &str, payload: usize) -> Append {
-        Append::new([event(&mut self.seed, name, payload)])
-    }
-
-    /// Sends them together, to be written together.
-    async fn together(&self, appends: &[&Append]) -> Vec<Answer> {
-        let answers = appends.iter().map(|append| self.store.append((*append).clone()));
-        join_all(answers).await.into_iter().map(Answer::from).collect()
-    }
-
-    async fn one(&self, append: &Append) -> Answer {
-        self.store.append(append.clone()).await.into()
-    }
-
-    async fn ids(&self) -> Vec<EventId> {
-        all(&self.store).await.iter().map(|stored| stored.event.id).collect()
-    }
-
-    /// Closes the store as far as that goes, and opens what is there.
-    fn reopened(self) -> Self {
-        let Self { disk, store, seed } = self;
-        drop(store);
-        disk.heal();
-        let store = in_place(8192, &clock()).open_on(Arc::new(disk.clone())).unwrap();
-        Self { disk, store, seed }
-    }
-}
-
-/// An answer in one word.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    Ok,
-    Conflict,
-    Failed,
-    Unknown,
-    Other,
-}
-
-impl<T> From<Result<T, AppendError>> for Answer {
-    fn from(answer: Result<T, AppendError>) -> Self {
-        match answer {
-            Ok(_) => Self::Ok,
-            Err(AppendError::Conflict(_)) => Self::Conflict,
-            Err(AppendError::Failed(_)) => Self::Failed,
-            Err(AppendError::Unknown(_)) => Self::Unknown,
-            Err(_) => Self::Other,
-        }
-    }
-}
+use crate::{
+    kit::{all, block_on, clock, events, in_place, replayable, stream},
+    lab::{Answer, LOG, Lab},
+};
 
 #[test]
 fn a_failed_sync_leaves_in_doubt_and_stops_the_writer() {

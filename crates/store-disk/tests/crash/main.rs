@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
 
+mod ahead;
 mod backup;
 mod boundaries;
 mod damage;
@@ -12,6 +13,7 @@ mod flipped;
 mod honesty;
 mod killed;
 mod kit;
+mod lab;
 mod linearizable;
 mod processes;
 mod races;
