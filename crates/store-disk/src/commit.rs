@@ -39,7 +39,7 @@ pub(crate) use write::write_image;
 const SLOW: Duration = Duration::from_micros(300);
 
 /// … nor are writes of more than so many bytes.
-const LARGE: usize = 96 << 10;
+const LARGE: usize = 384 << 10;
 
 /// The state of the log's end.
 pub(crate) struct Committer {

@@ -147,7 +147,7 @@ impl Options {
 
 /// An event store in a directory. Cloning shares it; it is closed when the last clone is dropped.
 ///
-/// Appending needs a tokio runtime: the caller that finds the store idle commits in place for all that queue up
+/// Appending needs a tokio runtime: the caller that finds the store idle commits in place, a task for all that come
 /// meanwhile, and where syncs are slow it does so on a blocking thread. Reading maps files, so a page that is not in
 /// memory blocks the reading task while it is fetched.
 #[derive(Clone)]

@@ -22,7 +22,8 @@ pub(crate) fn encode(index: &MemoryIndex, store: StoreId, number: u32, log_len: 
     out.section(Section::FramePositions, index.frames.iter().map(|frame| frame.first_position.to_le_bytes()));
     out.section(Section::FrameRecorded, index.frames.iter().map(|frame| frame.recorded.to_le_bytes()));
     let mut ids: Vec<_> = index.ids().collect();
-    ids.sort_unstable();
+    // New ids come in runs that increase, which a stable sort finds and merges.
+    ids.sort();
     out.section(Section::Ids, ids.iter().map(|(id, _)| id.to_bytes()));
     out.section(Section::IdOrdinals, ids.iter().map(|(_, ordinal)| ordinal.to_le_bytes()));
     let changes = match index.changes.as_slice() {

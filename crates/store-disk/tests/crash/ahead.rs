@@ -8,7 +8,7 @@ use std::{
 use futures_util::{FutureExt, future::BoxFuture};
 use mainspring_event::{EventId, Version};
 use mainspring_sim::{Fault, Operation, Unsynced};
-use mainspring_store::{Append, Appended, AppendError, EventStore, Expected, Retained, Retention, StreamChange};
+use mainspring_store::{Append, AppendError, Appended, EventStore, Expected, Retained, Retention, StreamChange};
 use mainspring_store_disk::{DiskStore, OpenError};
 
 use crate::{
@@ -97,7 +97,11 @@ fn what_was_taken_up_behind_a_write_that_failed_is_void_too() {
             assert_eq!(lab.one(&first).await, Answer::Failed);
             assert_eq!(late.words().await, [Answer::Failed, Answer::Failed, Answer::Ok]);
             assert_eq!(lab.ids().await, ids(&[&durable]));
-            assert_eq!(lab.together(&[&second, &first, &conflicting]).await[..2], [Answer::Ok; 2], "there is room again");
+            assert_eq!(
+                lab.together(&[&second, &first, &conflicting]).await[..2],
+                [Answer::Ok; 2],
+                "there is room again"
+            );
             let expected = ids(&[&durable, &second, &first]);
             assert_eq!(lab.ids().await, expected);
             assert_eq!(lab.reopened().ids().await, expected);
@@ -152,7 +156,8 @@ fn what_needs_a_flush_waits_for_the_landing_and_keeps_its_place() {
         let mut lab = Lab::new(1, replayable);
         let (first, second, third) = (lab.single("a-1"), lab.single("a-1"), lab.single("a-1"));
         let retention = Retention { max_count: Some(1), max_age: None };
-        let keep_one = second.clone().change(StreamChange::Retain { target: Retained::Stream(stream("a-1")), retention });
+        let keep_one =
+            second.clone().change(StreamChange::Retain { target: Retained::Stream(stream("a-1")), retention });
         let large = lab.sized("b-1", 7000);
         let late = Late::during(&lab, Operation::Sync, &[&keep_one, &third, &large]);
         assert_eq!(lab.one(&first).await, Answer::Ok);
@@ -177,9 +182,8 @@ fn a_panic_of_the_disk_is_told_to_both_groups() {
             sent.send(&store, vec![append]);
             panic!("a defect, planted by the test");
         });
-        let answers = tokio::time::timeout(Duration::from_secs(20), async {
-            (lab.one(&first).await, late.words().await)
-        });
+        let answers =
+            tokio::time::timeout(Duration::from_secs(20), async { (lab.one(&first).await, late.words().await) });
         assert_eq!(answers.await.expect("nobody waits for ever"), (Answer::Unknown, vec![Answer::Unknown]));
         let later = lab.single("d-1");
         assert_eq!(lab.one(&later).await, Answer::Failed, "the store takes no more events");
