@@ -16,12 +16,6 @@ pub(crate) fn describe(directory: &Path) -> String {
     format!("{cpus} processors ({model}), {memory:.0} GiB of memory, {file_system}, Linux {}", kernel.trim())
 }
 
-/// Bytes of memory that could be had now.
-pub(crate) fn available_memory() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    kilobytes(&text, "MemAvailable").unwrap_or(0) * 1024
-}
-
 /// A figure such as `RssAnon:   123 kB` of a file in `/proc`.
 pub(crate) fn kilobytes(text: &str, name: &str) -> Option<u64> {
     field(text, name)?.split_whitespace().next()?.parse().ok()

@@ -100,16 +100,42 @@ impl Source {
         let key = self.number + self.of * (self.made * 7919 % share);
         let event_type = self.types[self.made % self.types.len()].clone();
         let mut event = NewEvent::json(self.streams[key].clone(), event_type, self.payload.clone());
-        if self.derived_ids {
-            event.id = EventId::derived(&[&self.number.to_string(), &self.made.to_string()]);
-        }
         let customer = if self.types.len() == 1 { Tag::new("customer", key)? } else { Self::customer(key / 10)? };
         event.tags = vec![customer, self.regions[key % self.regions.len()].clone()];
         Ok(event)
     }
 
+    /// Events like these, again and again.
+    pub(super) fn repeated(mut self) -> Result<Repeated, NameError> {
+        let round = self.streams.len() / self.of;
+        Ok(Repeated { round: self.events(round)?, number: self.number, derived_ids: self.derived_ids, made: 0 })
+    }
+
     pub(crate) fn events(&mut self, count: usize) -> Result<Vec<NewEvent>, NameError> {
         (0..count).map(|_| self.event()).collect()
+    }
+}
+
+/// Makes events at little cost: copies of a few, each with an id of its own.
+pub(super) struct Repeated {
+    /// One event of each stream.
+    round: Vec<NewEvent>,
+    number: usize,
+    derived_ids: bool,
+    made: usize,
+}
+
+impl Repeated {
+    /// The next event, and how many of its stream were made before.
+    pub(super) fn event(&mut self) -> (NewEvent, u64) {
+        let (version, at) = (self.made / self.round.len(), self.made % self.round.len());
+        self.made += 1;
+        let id = if self.derived_ids {
+            EventId::derived(&[&self.number.to_string(), &self.made.to_string()])
+        } else {
+            EventId::new()
+        };
+        (NewEvent { id, ..self.round[at].clone() }, version as u64)
     }
 }
 
@@ -131,6 +157,20 @@ mod tests {
                 for stream in streams {
                     assert_eq!(*owners.entry(stream).or_insert(number), number);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn versions_count_the_events_of_a_stream() {
+        let mut versions: HashMap<StreamName, u64> = HashMap::new();
+        for number in 0..3 {
+            let mut source = Source::new("order", number, 64).unwrap().repeated().unwrap();
+            for _ in 0..1000 {
+                let (event, version) = source.event();
+                let before = versions.entry(event.stream).or_default();
+                assert_eq!(version, *before);
+                *before += 1;
             }
         }
     }

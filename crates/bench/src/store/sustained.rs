@@ -12,10 +12,13 @@ use std::{
 use futures_util::future::try_join_all;
 use mainspring::{Store, store::Append};
 
-use super::{Source, raw::RawLog};
+use super::{
+    raw::RawLog,
+    source::{Repeated, Source},
+};
 use crate::{
     Settings,
-    machine::{self, Meter},
+    machine::Meter,
     paired::{self, DISTURBED, median},
     table::{Bar, Row, Table},
 };
@@ -24,11 +27,8 @@ const CLIENTS: usize = 8;
 
 const BATCH: usize = 1000;
 
-/// How many events are appended without a pause.
+/// How many events are made and appended without a pause.
 const EVENTS: usize = 6_000_000;
-
-/// Memory that an event takes until it is appended, about.
-const MEMORY: usize = 800;
 
 /// Slices of the raw limit before and after.
 const RAW_SLICES: usize = 5;
@@ -41,11 +41,10 @@ pub(super) async fn run(settings: &Settings, table: &mut Table, directory: &Path
     }
     table.section(
         "Sustained append",
-        "all events are made before and then appended without a pause, so that nothing in the background gets time that \
-         is not counted; the raw limit is measured in slices before and after",
+        "without a pause, so that nothing in the background gets time that is not counted; the raw limit is measured in \
+         slices before and after",
     );
-    let room = usize::try_from(machine::available_memory() / 2).unwrap_or(usize::MAX) / MEMORY;
-    let share = settings.scaled(EVENTS).min(room) / (CLIENTS * BATCH);
+    let share = settings.scaled(EVENTS) / (CLIENTS * BATCH);
     let mut raw = RawLog::create(directory, BATCH)?;
     let mut limits = Vec::new();
     let mut measure_raw = || -> anyhow::Result<()> {
@@ -54,19 +53,12 @@ pub(super) async fn run(settings: &Settings, table: &mut Table, directory: &Path
         }
         Ok(())
     };
-    let mut sources =
-        (0..CLIENTS).map(|number| Source::new("order", number, CLIENTS)).collect::<Result<Vec<_>, _>>()?;
-    let mut work: Vec<Vec<Append>> = (0..CLIENTS).map(|_| Vec::with_capacity(share)).collect();
-    // In turn, so that ids are about in the order in which they are appended, as those of events that are just made.
-    for _ in 0..share {
-        for (source, appends) in sources.iter_mut().zip(&mut work) {
-            appends.push(Append::new(source.events(BATCH)?));
-        }
-    }
+    let source = |number| Source::new("order", number, CLIENTS).and_then(Source::repeated);
+    let sources = (0..CLIENTS).map(source).collect::<Result<Vec<_>, _>>()?;
     measure_raw()?;
     let store = super::open(directory, "sustained")?;
     let meter = Meter::start();
-    let (seconds, mut latencies, slowest) = append_all(&store, work).await?;
+    let (seconds, mut latencies, slowest) = append_all(&store, sources, share).await?;
     let foreign = meter.foreign();
     drop(store);
     measure_raw()?;
@@ -85,15 +77,16 @@ pub(super) async fn run(settings: &Settings, table: &mut Table, directory: &Path
 }
 
 /// Answers how long it took, how long each append took, and the lowest rate of a tenth of a second.
-async fn append_all(store: &Store, work: Vec<Vec<Append>>) -> anyhow::Result<(f64, Vec<Duration>, f64)> {
+async fn append_all(store: &Store, sources: Vec<Repeated>, share: usize) -> anyhow::Result<(f64, Vec<Duration>, f64)> {
     const PART: Duration = Duration::from_millis(100);
     let done = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
-    let running = work.into_iter().map(|appends| {
+    let running = sources.into_iter().map(|mut source| {
         let (store, done) = (store.clone(), Arc::clone(&done));
         tokio::spawn(async move {
-            let mut latencies = Vec::with_capacity(appends.len());
-            for append in appends {
+            let mut latencies = Vec::with_capacity(share);
+            for _ in 0..share {
+                let append = Append::new((0..BATCH).map(|_| source.event().0));
                 let begun = Instant::now();
                 store.append(append).await?;
                 latencies.push(begun.elapsed());
