@@ -50,6 +50,7 @@
 //! ```
 
 mod backend;
+pub mod broker;
 mod clock;
 mod follower;
 mod law;
@@ -64,7 +65,7 @@ mod subject;
 
 pub use backend::{Backend, Capability, Home, OptOut};
 pub use clock::ManualClock;
-pub use law::{Law, Verdict, check};
+pub use law::{Law, Subjected, Verdict, check};
 pub use laws::LAWS;
 pub use linearizability::{ConcurrentHistory, Linearization, Machine, NotLinearizable, linearizable, linearizable_of};
 pub use memory::Memory;
