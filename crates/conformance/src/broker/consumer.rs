@@ -107,8 +107,8 @@ impl Consumer {
     }
 
     /// Polls once for what comes next and gives up. What was there already is not lost to the law.
-    pub(crate) async fn glance(&mut self) -> Option<Next> {
-        let mut next = self.deliveries.next(MANY);
+    pub(crate) async fn glance(&mut self, max: Limit) -> Option<Next> {
+        let mut next = self.deliveries.next(max);
         let polled = poll_fn(|context| Poll::Ready(next.as_mut().poll(context))).await;
         match polled {
             Poll::Ready(next) => Some(next.expect("an open broker goes on delivering")),

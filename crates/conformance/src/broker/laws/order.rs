@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use mainspring_broker::{Delivery, Limit, Order, Outcome, Resume, Subscription};
+use mainspring_broker::{Delivery, Limit, Next, Order, Outcome, Resume, Subscription};
 
 use crate::broker::{
     Backend,
@@ -276,10 +276,20 @@ pub(crate) async fn keys_stay_in_order_under_load(backend: &dyn Backend) {
     subject.stored(batch.clone()).await;
     let mut random = crate::Seed::new(17);
     let mut members = [subject.member().await, subject.member().await, subject.member().await];
+    let mut held: [Vec<Delivery>; 3] = [const { Vec::new() }; 3];
     let mut handled = Vec::new();
     while handled.len() < batch.len() {
-        let member = &mut members[random.index(3)];
-        let delivery = member.one().await;
+        let at = random.index(members.len());
+        let member = &mut members[at];
+        if held[at].is_empty() || random.once_in(3) {
+            if let Some(Next::Batch(batch)) = member.glance(Limit::messages(3)).await {
+                held[at].extend(batch);
+            }
+            tokio::task::yield_now().await;
+            continue;
+        }
+        let index = random.index(held[at].len());
+        let delivery = held[at].remove(index);
         match random.within(0..=5) {
             0 => member.settle(&delivery, Outcome::Release).await,
             1 => member.settle(&delivery, Outcome::Retry { after: Duration::ZERO }).await,

@@ -67,11 +67,11 @@ pub(crate) async fn a_cancelled_next_loses_nothing(backend: &dyn Backend) {
     let mut member = subject.member().await;
     let mut delivered = Vec::new();
     for number in 0..50 {
-        if let Some(Next::Batch(batch)) = member.glance().await {
+        if let Some(Next::Batch(batch)) = member.glance(MANY).await {
             delivered.extend(batch);
         }
         subject.stored([order(&number.to_string())]).await;
-        if let Some(Next::Batch(batch)) = member.glance().await {
+        if let Some(Next::Batch(batch)) = member.glance(MANY).await {
             delivered.extend(batch);
         }
     }
