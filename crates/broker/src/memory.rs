@@ -4,9 +4,11 @@
 
 mod assign;
 mod choice;
+mod creating;
 mod group;
 mod member;
 mod operator;
+mod settling;
 mod state;
 mod topic;
 

@@ -9,13 +9,12 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    group::{GroupState, Item, READY, Status},
+    group::{GroupState, Item},
     topic::{Stored, TopicState},
 };
 use crate::{
-    AfterDeadLetter, BrokerError, Capabilities, CommitError, DeadLetter, DeliveryTag, Destination, Drift, Ensure,
-    Feature, Group, Message, Outcome, Receipt, SendError, SettleError, Start, Subscription, SubscriptionSpec, Support,
-    Topology,
+    BrokerError, Capabilities, Destination, Feature, Group, Message, Receipt, SendError, Start, SubscriptionSpec,
+    Support,
 };
 
 /// How long a member may take to give slices up.
@@ -34,11 +33,11 @@ pub(super) struct State {
     pub(super) topics: BTreeMap<Destination, TopicState>,
     pub(super) groups: BTreeMap<Group, GroupState>,
     pub(super) scheduled: BTreeMap<(Timestamp, u64), (Message, Option<Timestamp>)>,
-    capabilities: Capabilities,
+    pub(super) capabilities: Capabilities,
     /// Counts messages, members and deliveries; none of them shares its number with another.
     count: u64,
     /// The latest moment that the clock has shown: it may be set back, time does not.
-    now: Timestamp,
+    pub(super) now: Timestamp,
     life: u64,
     closed: bool,
 }
@@ -106,80 +105,6 @@ impl State {
         state.items.remove(&number).is_some()
     }
 
-    pub(super) fn ensure(&mut self, topology: &Topology, mode: Ensure) -> Result<Vec<Drift>, BrokerError> {
-        topology.validate().map_err(|reason| BrokerError::Invalid { reason })?;
-        for topic in &topology.topics {
-            self.accepts(topic.features(), || topic.name.to_string())?;
-        }
-        for subscription in &topology.subscriptions {
-            self.accepts(subscription.features(), || subscription.group.to_string())?;
-            let from = subscription.bindings.iter().map(|binding| &binding.from);
-            for topic in from.chain(&subscription.dead_letter) {
-                if !self.topics.contains_key(topic) && !topology.topics.iter().any(|new| new.name == *topic) {
-                    let reason = format!("group `{}` names topic `{topic}`, which does not exist", subscription.group);
-                    return Err(BrokerError::Invalid { reason });
-                }
-            }
-        }
-        if mode == Ensure::Create {
-            for topic in &topology.topics {
-                let new = || TopicState::new(topic.clone());
-                self.topics.entry(topic.name.clone()).or_insert_with(new);
-            }
-            for subscription in &topology.subscriptions {
-                if !self.groups.contains_key(&subscription.group) {
-                    self.create(subscription);
-                }
-            }
-        }
-        Ok(self.drift(topology))
-    }
-
-    fn accepts(&self, features: Vec<Feature>, at: impl Fn() -> String) -> Result<(), BrokerError> {
-        let refused = |feature: &Feature| self.capabilities.support(*feature) == Support::Refused;
-        match features.into_iter().find(refused) {
-            Some(feature) => Err(BrokerError::Refused { feature, at: at() }),
-            None => Ok(()),
-        }
-    }
-
-    fn create(&mut self, spec: &Subscription) {
-        let topics = self.topics.values().filter(|topic| spec.bindings.iter().any(|from| from.from == topic.spec.name));
-        let slices: Vec<_> = topics.flat_map(TopicState::slices).collect();
-        let group = GroupState::new(spec.clone(), slices, self.capabilities.limits.window);
-        self.groups.insert(spec.group.clone(), group);
-        self.begin(&spec.group, &spec.start);
-        if let Start::Offsets(offsets) = &spec.start {
-            let named: HashSet<_> = offsets.iter().map(|(slice, _)| slice).collect();
-            self.read_again(&spec.group, |stored| !named.contains(&stored.place.slice));
-        }
-    }
-
-    fn drift(&self, topology: &Topology) -> Vec<Drift> {
-        let mut drift = Vec::new();
-        for wanted in &topology.topics {
-            match self.topics.get(&wanted.name) {
-                None => drift.push(Drift::MissingTopic(wanted.name.clone())),
-                Some(topic) if topic.spec != *wanted => {
-                    let what = format!("it is {:?}, and should be {wanted:?}", topic.spec);
-                    drift.push(Drift::Topic { topic: wanted.name.clone(), what });
-                }
-                Some(_) => {}
-            }
-        }
-        for wanted in &topology.subscriptions {
-            match self.groups.get(&wanted.group) {
-                None => drift.push(Drift::MissingSubscription(wanted.group.clone())),
-                Some(group) if group.spec != *wanted => {
-                    let what = format!("it is {:?}, and should be {wanted:?}", group.spec);
-                    drift.push(Drift::Subscription { group: wanted.group.clone(), what });
-                }
-                Some(_) => {}
-            }
-        }
-        drift
-    }
-
     /// Sends in order. Behind a message that failed, those of its key are not tried.
     pub(super) fn send_batch(&mut self, batch: Vec<Message>) -> Vec<Result<Receipt, SendError>> {
         let mut failed = HashSet::new();
@@ -199,7 +124,7 @@ impl State {
         answers
     }
 
-    fn send(&mut self, message: Message) -> Result<Receipt, SendError> {
+    pub(super) fn send(&mut self, message: Message) -> Result<Receipt, SendError> {
         if let Some(feature) = self.capabilities.refuses(&message) {
             return Err(SendError::refused(feature, &message.destination));
         }
@@ -236,119 +161,6 @@ impl State {
             group.add(stored.clone());
         }
         Some(stored)
-    }
-
-    pub(super) fn settle(
-        &mut self,
-        group: &Group,
-        member: u64,
-        tag: DeliveryTag,
-        outcome: Outcome,
-    ) -> Result<(), SettleError> {
-        self.touch(group, member, tag)?;
-        let limit = self.capabilities.limits.delay;
-        let now = self.now;
-        let Some(state) = self.groups.get_mut(group) else { return Err(SettleError::Stale) };
-        let Some(item) = state.items.get_mut(&tag.number) else { return Err(SettleError::Stale) };
-        match outcome {
-            Outcome::Ack => {
-                state.items.remove(&tag.number);
-            }
-            Outcome::Retry { after } => {
-                too_long("a delay, in milliseconds,", after, limit)?;
-                if !after.is_zero() && self.capabilities.support(Feature::RetryAfter) == Support::Refused {
-                    return Err(SettleError::Refused { reason: format!("{} are not possible", Feature::RetryAfter) });
-                }
-                let not_before = (!after.is_zero()).then(|| later(now, after));
-                item.status = Status::Ready { not_before };
-            }
-            Outcome::DeadLetter { reason } => self.bury(group, tag.number, reason)?,
-            Outcome::Release => {
-                item.attempts -= 1;
-                item.first_attempt = item.first_attempt.filter(|_| item.attempts > 0);
-                item.status = READY;
-            }
-        }
-        Ok(())
-    }
-
-    /// Sees that a delivery lasts. Whoever settles shows that it is there, so its session stays its own.
-    fn touch(&mut self, group: &Group, member: u64, tag: DeliveryTag) -> Result<(), SettleError> {
-        let Some(state) = self.groups.get_mut(group) else { return Err(SettleError::Stale) };
-        let item = state.items.get(&tag.number).filter(|item| item.is_delivered_as(tag, member));
-        let (Some(_), Some(holder)) = (item, state.members.get(&member)) else { return Err(SettleError::Stale) };
-        let until = later(self.now, holder.spec.lease);
-        state.touch_session(tag.number, member, until);
-        Ok(())
-    }
-
-    /// Copies a message to where dead letters go, and then takes it away, or lets it hold its key.
-    fn bury(&mut self, group: &Group, number: u64, reason: String) -> Result<(), SettleError> {
-        let Some(state) = self.groups.get(group) else { return Err(SettleError::Stale) };
-        let Some(item) = state.items.get(&number) else { return Err(SettleError::Stale) };
-        let Some(topic) = state.spec.dead_letter.clone() else {
-            let reason = format!("group `{group}` has no place for dead letters; give its subscription one");
-            return Err(SettleError::Refused { reason });
-        };
-        let letter = DeadLetter {
-            message: item.stored.message.clone(),
-            place: Some(item.stored.place.clone()),
-            group: group.clone(),
-            reason,
-            attempts: item.attempts,
-            stored: Some(item.stored.stored),
-            first_attempt: item.first_attempt,
-            died: self.now,
-        };
-        let holds = state.spec.after_dead_letter == AfterDeadLetter::Hold && item.stored.message.key.is_some();
-        self.send(letter.to_message(topic)).map_err(SettleError::NotMoved)?;
-        let Some(state) = self.groups.get_mut(group) else { return Err(SettleError::Stale) };
-        match state.items.get_mut(&number) {
-            Some(item) if holds => item.status = Status::Dead,
-            _ => drop(state.items.remove(&number)),
-        }
-        Ok(())
-    }
-
-    pub(super) fn extend(
-        &mut self,
-        group: &Group,
-        member: u64,
-        tag: DeliveryTag,
-        by: Duration,
-    ) -> Result<(), SettleError> {
-        self.touch(group, member, tag)?;
-        too_long("a lease, in milliseconds,", by, self.capabilities.limits.lease)?;
-        let until = later(self.now, by);
-        let item = self.groups.get_mut(group).and_then(|state| state.items.get_mut(&tag.number));
-        if let Some(Item { status: Status::Held { until: lease, .. }, .. }) = item {
-            *lease = until;
-        }
-        Ok(())
-    }
-
-    /// Tries everything on a copy, which takes the place of the state only if all of it worked.
-    pub(super) fn commit(
-        &mut self,
-        group: &Group,
-        member: u64,
-        outcomes: Vec<(DeliveryTag, Outcome)>,
-        out: Vec<Message>,
-    ) -> Result<Vec<Receipt>, CommitError> {
-        if self.capabilities.support(Feature::Commit) == Support::Refused {
-            return Err(CommitError::Refused);
-        }
-        self.capabilities.limits.check(&out).map_err(|source| CommitError::Send { at: 0, source })?;
-        let mut after = self.clone();
-        for (tag, outcome) in outcomes {
-            after.settle(group, member, tag, outcome).map_err(|source| CommitError::Settle { tag, source })?;
-        }
-        let mut receipts = Vec::with_capacity(out.len());
-        for (at, message) in out.into_iter().enumerate() {
-            receipts.push(after.send(message).map_err(|source| CommitError::Send { at, source })?);
-        }
-        *self = after;
-        Ok(receipts)
     }
 
     pub(super) fn join(&mut self, spec: SubscriptionSpec) -> Result<u64, BrokerError> {
@@ -388,7 +200,7 @@ impl State {
     }
 
     /// Puts a group where it is to go on. Slices that offsets do not name stay as they are.
-    fn begin(&mut self, group: &Group, to: &Start) {
+    pub(super) fn begin(&mut self, group: &Group, to: &Start) {
         let Some(state) = self.groups.get_mut(group) else { return };
         match to {
             Start::Earliest => self.read_again(group, |_| true),
@@ -406,7 +218,7 @@ impl State {
     }
 
     /// Gives a group again what its logs keep and `wanted` allows, as if it had never had it.
-    fn read_again(&mut self, group: &Group, wanted: impl Fn(&Stored) -> bool) {
+    pub(super) fn read_again(&mut self, group: &Group, wanted: impl Fn(&Stored) -> bool) {
         let Some(state) = self.groups.get_mut(group) else { return };
         let slices: Vec<_> = state.slices().cloned().collect();
         for slice in slices {
@@ -457,13 +269,4 @@ impl State {
         self.life += 1;
         self.life
     }
-}
-
-fn too_long(what: &'static str, actual: Duration, limit: Duration) -> Result<(), SettleError> {
-    let milliseconds = |time: Duration| usize::try_from(time.as_millis()).unwrap_or(usize::MAX);
-    if actual > limit {
-        let (actual, limit) = (milliseconds(actual), milliseconds(limit));
-        return Err(SettleError::TooLarge { what, actual, limit });
-    }
-    Ok(())
 }

@@ -59,12 +59,13 @@ impl Consumer {
         next
     }
 
-    /// The next batch, which must come; assignments that come before are as they should be.
+    /// The next batch, which must come; what comes of slices before it is as it should be.
     pub(crate) async fn batch(&mut self, max: Limit) -> Vec<Delivery> {
         loop {
             match self.next(max).await {
                 Next::Batch(batch) => return batch,
                 Next::Assigned(_) => {}
+                Next::Revoking(handover) => handover.complete(),
                 other => panic!("messages must come, not {other:?}"),
             }
         }
@@ -114,6 +115,12 @@ impl Consumer {
             Poll::Ready(next) => Some(next.expect("an open broker goes on delivering")),
             Poll::Pending => None,
         }
+    }
+
+    /// What comes next, if it is there or comes in a moment.
+    pub(crate) async fn if_ready(&mut self, max: Limit) -> Option<Next> {
+        let next = time::timeout(Duration::from_millis(1), self.deliveries.next(max)).await.ok()?;
+        Some(next.expect("an open broker goes on delivering"))
     }
 
     /// The slices that it is assigned next.

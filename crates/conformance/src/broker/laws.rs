@@ -5,6 +5,7 @@ mod bounded;
 mod confirmed;
 mod dead_letters;
 mod delays;
+mod history;
 mod holders;
 mod operators;
 mod order;
@@ -16,8 +17,8 @@ mod topology;
 mod unsettled;
 
 use mainspring_broker::Feature::{
-    Commit, Dedupe, Delay, DirectRouting, Expiry, HeaderRouting, HoldKeys, KeyBlocks, KeyParks, PatternRouting,
-    Priority, Replay, RetryAfter, Sessions, Slices,
+    Commit, Competing, Dedupe, Delay, DirectRouting, Expiry, HeaderRouting, HoldKeys, KeyBlocks, KeyParks,
+    PatternRouting, Priority, Replay, RetryAfter, Sessions, Slices,
 };
 
 use super::{
@@ -80,11 +81,11 @@ macro_rules! each_broker_law {
                 a_duplicate_is_confirmed_and_not_stored needs [With(Dedupe)],
             }
             sending {
-                nothing_is_stored_behind_a_failed_message_of_its_key needs [With(DirectRouting)],
-                a_key_that_is_sent_again_is_complete_and_in_order needs [With(DirectRouting)],
-                what_failed_is_nowhere needs [With(DirectRouting)],
-                a_batch_keeps_its_order,
-                a_send_begun_after_admission_follows,
+                nothing_is_stored_behind_a_failed_message_of_its_key needs [With(DirectRouting), With(KeyBlocks)],
+                a_key_that_is_sent_again_is_complete_and_in_order needs [With(DirectRouting), With(KeyBlocks)],
+                what_failed_is_nowhere needs [With(DirectRouting), With(KeyBlocks)],
+                a_batch_keeps_its_order needs [With(KeyBlocks)],
+                a_send_begun_after_admission_follows needs [With(KeyBlocks)],
                 dropped_confirmations_take_nothing_back,
                 a_closed_broker_attempts_nothing,
                 an_empty_batch_is_confirmed_at_once,
@@ -102,17 +103,17 @@ macro_rules! each_broker_law {
                 what_is_settled_does_not_come_back,
             }
             holders {
-                a_message_has_one_holder,
+                a_message_has_one_holder needs [With(Competing)],
                 every_group_gets_every_message,
-                a_lease_ends_and_another_member_gets_the_message,
-                a_stale_holder_cannot_settle,
+                a_lease_ends_and_another_member_gets_the_message needs [With(Competing)],
+                a_stale_holder_cannot_settle needs [With(Competing)],
                 a_holder_is_stale_when_its_lease_is_over,
-                a_stale_holder_cannot_extend,
-                an_extended_lease_lasts,
+                a_stale_holder_cannot_extend needs [With(Competing)],
+                an_extended_lease_lasts needs [With(Competing)],
                 a_delivery_is_settled_once,
-                nobody_settles_for_another_member,
+                nobody_settles_for_another_member needs [With(Competing)],
                 settlements_are_answered_one_by_one,
-                a_stale_holder_cannot_commit needs [With(Commit)],
+                a_stale_holder_cannot_commit needs [With(Commit), With(Competing)],
                 a_commit_settles_and_sends needs [With(Commit)],
                 a_commit_is_all_or_nothing needs [With(Commit)],
             }
@@ -132,21 +133,21 @@ macro_rules! each_broker_law {
                 a_blocked_key_waits_and_others_flow needs [With(KeyBlocks), With(RetryAfter)],
                 a_parked_key_waits_and_others_flow needs [With(KeyParks), With(RetryAfter)],
                 a_parked_key_never_pauses_its_slice needs [With(KeyParks), With(RetryAfter)],
-                a_release_keeps_its_place needs [With(KeyBlocks)],
-                order_survives_a_crash_and_a_lease needs [With(KeyBlocks)],
+                a_release_keeps_its_place needs [With(KeyBlocks), With(Competing)],
+                order_survives_a_crash_and_a_lease needs [With(KeyBlocks), With(Competing)],
                 order_survives_the_broker needs [Reopen, With(KeyBlocks)],
-                keys_flow_beyond_the_number_of_partitions needs [With(KeyBlocks)],
+                keys_flow_beyond_the_number_of_partitions needs [With(KeyBlocks), With(Competing)],
                 messages_without_key_are_not_held_up needs [With(KeyBlocks)],
                 nothing_waits_where_nothing_is_in_order needs [With(RetryAfter)],
                 a_key_goes_on_after_a_dead_letter needs [With(KeyBlocks)],
                 a_dead_letter_holds_its_key needs [With(HoldKeys)],
                 a_resubmitted_key_drains_in_order needs [With(HoldKeys)],
                 a_held_key_goes_on_without_its_dead_letter needs [With(HoldKeys)],
-                a_session_stays_with_its_member needs [With(Sessions)],
-                a_session_ends_with_its_member needs [With(Sessions)],
+                a_session_stays_with_its_member needs [With(Sessions), With(Competing)],
+                a_session_ends_with_its_member needs [With(Sessions), With(Competing)],
                 a_higher_priority_goes_first needs [With(Priority)],
                 a_priority_does_not_overtake_within_a_key needs [With(Priority), With(KeyBlocks)],
-                keys_stay_in_order_under_load needs [With(KeyBlocks)],
+                keys_stay_in_order_under_load needs [With(KeyBlocks), With(Competing)],
             }
             attempts {
                 every_retry_is_an_attempt,
@@ -180,7 +181,7 @@ macro_rules! each_broker_law {
                 prefetch_bounds_bytes,
                 a_message_beyond_the_prefetch_comes_alone,
                 a_batch_is_bounded,
-                a_stuck_member_does_not_stop_others,
+                a_stuck_member_does_not_stop_others needs [With(Competing)],
                 settling_is_not_stopped_by_a_full_prefetch,
                 a_paused_slice_is_not_delivered,
                 the_size_of_a_message_is_limited,
@@ -224,6 +225,9 @@ macro_rules! each_broker_law {
                 browsing_takes_nothing,
                 purging_removes_what_nobody_holds,
                 schedules_are_listed needs [With(Delay)],
+            }
+            history {
+                random_histories_break_no_promise needs [With(Competing), With(KeyBlocks)],
             }
         }
     };

@@ -94,6 +94,13 @@ pub(crate) fn sent(messages: &[Message]) -> Vec<String> {
     messages.iter().map(|message| text(&message.body)).collect()
 }
 
+/// The same in the order of their numbers, for groups that promise no order.
+pub(crate) fn sorted(mut bodies: Vec<String>) -> Vec<String> {
+    bodies.sort_by_key(|body| body.parse::<u64>().expect("laws count orders"));
+    bodies
+}
+
+/// A text.
 pub(crate) fn text(bytes: &Bytes) -> String {
     String::from_utf8(bytes.to_vec()).expect("laws write text")
 }

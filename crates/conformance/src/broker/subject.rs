@@ -9,14 +9,14 @@ use std::{
 
 use jiff::Timestamp;
 use mainspring_broker::{
-    Admin, Broker, BrokerError, Capabilities, Ensure, Group, Limits, Message, Receipt, SendError, SubscriptionSpec,
-    Topology,
+    Admin, Broker, BrokerError, Capabilities, Drift, Ensure, Feature, Group, Limits, Message, Receipt, SendError,
+    Sharing, SubscriptionSpec, Topology,
 };
 use mainspring_store::{Clock, SystemClock};
 use tokio::time;
 
 use super::{
-    Backend, Home, Time,
+    Backend, Home, Need, Time,
     consumer::Consumer,
     sample::{BILLING, ORDERS, group, to},
 };
@@ -29,6 +29,8 @@ pub(crate) struct Subject {
     clock: Passing,
     patience: Duration,
     lull: Duration,
+    /// Whether groups of competing members become groups whose members have slices: brokers that are logs know no others.
+    shares_slices: bool,
 }
 
 /// The clock of the broker, and how to make time pass on it.
@@ -71,20 +73,30 @@ impl Subject {
         };
         let home = backend.create().await;
         let broker = home.open(clock.clock()).await;
-        Self { broker, home, clock, patience: backend.patience(), lull: backend.lull() }
+        let shares_slices = backend.opt_outs().iter().any(|opt_out| opt_out.lacks == Need::With(Feature::Competing));
+        Self { broker, home, clock, patience: backend.patience(), lull: backend.lull(), shares_slices }
     }
 
     /// Kills the broker; its second life.
     pub(crate) async fn reopen(self) -> Self {
-        let Self { broker, home, clock, patience, lull } = self;
+        let Self { broker, home, clock, patience, lull, shares_slices } = self;
         let broker = home.reopen(broker, clock.clock()).await;
-        Self { broker, home, clock, patience, lull }
+        Self { broker, home, clock, patience, lull, shares_slices }
     }
 
     /// Creates what must be possible to create.
     pub(crate) async fn create(&self, topology: &Topology) {
-        let drift = self.ensure(topology, Ensure::Create).await.expect("the topology can be created");
+        let drift = self.ensures(topology, Ensure::Create).await.expect("the topology can be created");
         assert_eq!(drift, [], "what was just created is as it was asked for");
+    }
+
+    /// Ensures a topology, in which members share as they can here.
+    pub(crate) async fn ensures(&self, topology: &Topology, mode: Ensure) -> Result<Vec<Drift>, BrokerError> {
+        let mut topology = topology.clone();
+        if self.shares_slices {
+            topology.subscriptions.iter_mut().for_each(|group| group.sharing = Sharing::Slices);
+        }
+        self.ensure(&topology, mode).await
     }
 
     /// What the broker can do where orders go.

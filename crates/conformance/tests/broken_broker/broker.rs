@@ -18,6 +18,9 @@ use mainspring_store::Clock;
 
 pub(crate) type Answers = Vec<Result<(), SettleError>>;
 pub(crate) type Outcomes = Vec<(DeliveryTag, Outcome)>;
+pub(crate) type Answer<'a, T> = BoxFuture<'a, Result<T, BrokerError>>;
+pub(crate) type Sent<'a> = BoxFuture<'a, Result<Confirmations, SendError>>;
+pub(crate) type Committed<'a> = BoxFuture<'a, Result<Vec<Receipt>, CommitError>>;
 
 /// One way in which a broker is wrong.
 pub(crate) struct Flaw {
@@ -35,25 +38,24 @@ pub(crate) struct Flaw {
     pub(crate) delivery: fn(&Broken, &Group, Delivery) -> Delivery,
     pub(crate) outcome: fn(Outcome) -> Outcome,
     /// How it does things.
-    pub(crate) ensure: for<'a> fn(&'a Broken, Topology, Ensure) -> BoxFuture<'a, Result<Vec<Drift>, BrokerError>>,
-    pub(crate) send: for<'a> fn(&'a Broken, Vec<Message>) -> BoxFuture<'a, Result<Confirmations, SendError>>,
-    pub(crate) subscribe: for<'a> fn(&'a Broken, SubscriptionSpec) -> BoxFuture<'a, Result<Halves, BrokerError>>,
-    pub(crate) close: for<'a> fn(&'a Broken, Instant) -> BoxFuture<'a, Result<(), BrokerError>>,
-    pub(crate) next: for<'a> fn(&'a mut Fetching, Limit) -> BoxFuture<'a, Result<Next, BrokerError>>,
+    pub(crate) ensure: for<'a> fn(&'a Broken, Topology, Ensure) -> Answer<'a, Vec<Drift>>,
+    pub(crate) send: for<'a> fn(&'a Broken, Vec<Message>) -> Sent<'a>,
+    pub(crate) subscribe: for<'a> fn(&'a Broken, SubscriptionSpec) -> Answer<'a, Halves>,
+    pub(crate) close: for<'a> fn(&'a Broken, Instant) -> Answer<'a, ()>,
+    pub(crate) next: for<'a> fn(&'a mut Fetching, Limit) -> Answer<'a, Next>,
     pub(crate) dropped: fn(&mut Fetching),
     pub(crate) settle: for<'a> fn(&'a Settling, Outcomes) -> BoxFuture<'a, Answers>,
     pub(crate) extend: for<'a> fn(&'a Settling, &'a [DeliveryTag], Duration) -> BoxFuture<'a, Answers>,
-    pub(crate) commit:
-        for<'a> fn(&'a Settling, Outcomes, Vec<Message>) -> BoxFuture<'a, Result<Vec<Receipt>, CommitError>>,
-    pub(crate) seek: for<'a> fn(&'a Settling, Start) -> BoxFuture<'a, Result<(), BrokerError>>,
-    pub(crate) pause: for<'a> fn(&'a Settling, &'a [Slice], bool) -> BoxFuture<'a, Result<(), BrokerError>>,
-    pub(crate) leave: for<'a> fn(&'a Settling, Instant) -> BoxFuture<'a, Result<(), BrokerError>>,
+    pub(crate) commit: for<'a> fn(&'a Settling, Outcomes, Vec<Message>) -> Committed<'a>,
+    pub(crate) seek: for<'a> fn(&'a Settling, Start) -> Answer<'a, ()>,
+    pub(crate) pause: for<'a> fn(&'a Settling, &'a [Slice], bool) -> Answer<'a, ()>,
+    pub(crate) leave: for<'a> fn(&'a Settling, Instant) -> Answer<'a, ()>,
     /// What operators are told, and what it does for them.
     pub(crate) groups: fn(Vec<GroupStatus>) -> Vec<GroupStatus>,
-    pub(crate) browse: for<'a> fn(&'a Broken, &'a Group, usize) -> BoxFuture<'a, Result<Vec<Pending>, BrokerError>>,
-    pub(crate) purge: for<'a> fn(&'a Broken, &'a Group) -> BoxFuture<'a, Result<u64, BrokerError>>,
+    pub(crate) browse: for<'a> fn(&'a Broken, &'a Group, usize) -> Answer<'a, Vec<Pending>>,
+    pub(crate) purge: for<'a> fn(&'a Broken, &'a Group) -> Answer<'a, u64>,
     pub(crate) schedules: fn(Vec<Scheduled>) -> Vec<Scheduled>,
-    pub(crate) resume: for<'a> fn(&'a Broken, &'a Group, &'a [u8], Resume) -> BoxFuture<'a, Result<u64, BrokerError>>,
+    pub(crate) resume: for<'a> fn(&'a Broken, &'a Group, &'a [u8], Resume) -> Answer<'a, u64>,
     /// What happens when a member, or the broker, is killed.
     pub(crate) crash: fn(&Broken, Member),
     pub(crate) reopen: fn(&Broken) -> Broken,

@@ -86,7 +86,7 @@ pub(crate) async fn settling_is_not_stopped_by_a_full_prefetch(backend: &dyn Bac
     let outcomes = vec![(held.tag, mainspring_broker::Outcome::Ack)];
     assert!(subject.within(settler.settle(outcomes), "a settlement").await[0].is_ok());
     let (next, _member) = subject.within(waiting, "the next message").await.expect("waiting does not panic");
-    assert_eq!(bodies([&next]), ["1"]);
+    assert_ne!(bodies([&next]), bodies([&held]));
 }
 
 /// A paused slice is not delivered to that member, and goes on when it is resumed.

@@ -5,7 +5,9 @@ use mainspring_broker::{Message, SendError, Topic, Topology};
 
 use crate::broker::{
     Backend,
-    sample::{ORDERS, billing, bodies, event, filtered, order, orders, sent, shipping, to, with_groups, with_log},
+    sample::{
+        ORDERS, billing, bodies, event, filtered, order, orders, sent, shipping, sorted, to, with_groups, with_log,
+    },
     subject::Subject,
 };
 
@@ -23,7 +25,7 @@ pub(crate) async fn a_group_without_members_gets_its_messages(backend: &dyn Back
     let batch = orders(50);
     subject.stored(batch.clone()).await;
     let delivered = subject.member().await.take(50).await;
-    assert_eq!(bodies(&delivered), sent(&batch));
+    assert_eq!(sorted(bodies(&delivered)), sent(&batch));
 }
 
 /// Bytes, key, headers with several values, and the envelope come back as they were sent.
@@ -47,7 +49,8 @@ pub(crate) async fn a_message_keeps_its_identity(backend: &dyn Backend) {
     let named = event("{}");
     subject.stored([named.clone(), order("b")]).await;
     let mut member = subject.member().await;
-    let first = member.take(2).await;
+    let mut first = member.take(2).await;
+    first.sort_by_key(|delivery| delivery.message.envelope.is_none());
     assert_eq!(first[0].id(), named.envelope.map(|envelope| envelope.id));
     for delivery in &first {
         member.retry(delivery).await;
@@ -97,7 +100,7 @@ pub(crate) async fn a_confirmed_message_survives_the_broker(backend: &dyn Backen
     let subject = subject.reopen().await;
     for group in ["billing", "shipping"] {
         let delivered = subject.member_of(group).await.take(20).await;
-        assert_eq!(bodies(&delivered), sent(&batch), "{group} has lost messages");
+        assert_eq!(sorted(bodies(&delivered)), sent(&batch), "{group} has lost messages");
     }
 }
 
@@ -111,7 +114,9 @@ pub(crate) async fn a_duplicate_is_confirmed_and_not_stored(backend: &dyn Backen
     let receipts = subject.stored([once.clone(), other.clone(), other.clone()]).await;
     assert_eq!(receipts.iter().map(|receipt| receipt.duplicate).collect::<Vec<_>>(), [true, false, true]);
     let mut member = subject.member().await;
-    assert_eq!(member.handle(2).await, sent(&[once.clone(), other]));
+    let mut handled = member.handle(2).await;
+    handled.sort();
+    assert_eq!(handled, sent(&[once.clone(), other]));
     member.gets_nothing().await;
     subject.pass(11).await;
     assert!(!subject.stored([once.clone()]).await[0].duplicate, "the window is over");

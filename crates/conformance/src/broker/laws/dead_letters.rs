@@ -5,7 +5,7 @@ use mainspring_broker::{DeadLetter, Outcome, SendError, SettleError, Topic};
 
 use crate::broker::{
     Backend,
-    sample::{DEAD, billing, bodies, event, group, order, orders, sent, to, with_dead_letters, with_groups},
+    sample::{DEAD, billing, bodies, event, group, order, orders, sent, sorted, to, with_dead_letters, with_groups},
     subject::Subject,
 };
 
@@ -27,7 +27,7 @@ pub(crate) async fn what_cannot_be_moved_is_not_acknowledged(backend: &dyn Backe
     }
     member.retry(&held[0]).await;
     let again = member.one().await;
-    assert_eq!((bodies([&again]), again.attempt), (vec!["0".to_owned()], 2));
+    assert_eq!((bodies([&again]), again.attempt), (bodies([&held[0]]), 2));
     subject.crash(member).await;
     subject.pass(5).await;
     assert_eq!(subject.member().await.take(2).await.len(), 2, "nothing was lost");
@@ -55,7 +55,7 @@ pub(crate) async fn a_dead_letter_is_there_when_it_is_settled(backend: &dyn Back
         let delivery = member.one().await;
         member.bury(&delivery, "hopeless").await;
     }
-    assert_eq!(subject.member_of("dead").await.handle(10).await, sent(&batch));
+    assert_eq!(sorted(subject.member_of("dead").await.handle(10).await), sent(&batch));
     subject.pass(5).await;
     member.gets_nothing().await;
 }

@@ -7,7 +7,7 @@ use mainspring_broker::{CommitError, SettleError};
 use crate::broker::{
     Backend,
     consumer::Consumer,
-    sample::{billing, bodies, order, orders, sent, shipping, with_groups},
+    sample::{billing, bodies, order, orders, sent, shipping, sorted, with_groups},
     subject::Subject,
 };
 
@@ -34,8 +34,9 @@ pub(crate) async fn every_group_gets_every_message(backend: &dyn Backend) {
     let subject = Subject::with(backend, &with_groups([billing(), shipping()])).await;
     let batch = orders(20);
     subject.stored(batch.clone()).await;
-    assert_eq!(subject.member_of("billing").await.handle(20).await, sent(&batch));
-    assert_eq!(subject.member_of("shipping").await.handle(20).await, sent(&batch));
+    for group in ["billing", "shipping"] {
+        assert_eq!(sorted(subject.member_of(group).await.handle(20).await), sent(&batch), "{group}");
+    }
 }
 
 /// A member holds one message past its lease, and another member has it.
@@ -173,7 +174,9 @@ pub(crate) async fn a_commit_settles_and_sends(backend: &dyn Backend) {
     rest.sort();
     assert_eq!(rest, ["b", "c", "d"]);
     member.gets_nothing().await;
-    assert_eq!(subject.member_of("shipping").await.handle(4).await, ["a", "b", "c", "d"]);
+    let mut shipped = subject.member_of("shipping").await.handle(4).await;
+    shipped.sort();
+    assert_eq!(shipped, ["a", "b", "c", "d"]);
 }
 
 /// A commit of which one part fails does nothing.

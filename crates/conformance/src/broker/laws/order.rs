@@ -150,9 +150,10 @@ pub(crate) async fn nothing_waits_where_nothing_is_in_order(backend: &dyn Backen
     let mut member = subject.member().await;
     let first = member.one().await;
     member.settle(&first, Outcome::Retry { after: subject.units(2) }).await;
-    assert_eq!(member.handle(2).await, ["a:2", "a:3"]);
+    let others = member.handle(2).await;
+    assert!(!others.contains(&bodies([&first])[0]), "what waits does not come");
     subject.pass(3).await;
-    assert_eq!(member.handle(1).await, ["a:1"]);
+    assert_eq!(member.handle(1).await, bodies([&first]));
 }
 
 /// A group in order with dead letters, of which the first message of `a` has become one.
@@ -282,7 +283,7 @@ pub(crate) async fn keys_stay_in_order_under_load(backend: &dyn Backend) {
         let at = random.index(members.len());
         let member = &mut members[at];
         if held[at].is_empty() || random.once_in(3) {
-            if let Some(Next::Batch(batch)) = member.glance(Limit::messages(3)).await {
+            if let Some(Next::Batch(batch)) = member.if_ready(Limit::messages(3)).await {
                 held[at].extend(batch);
             }
             tokio::task::yield_now().await;

@@ -5,7 +5,7 @@ use mainspring_broker::{Delivery, Limit, Next, SubscriptionSpec};
 use crate::broker::{
     Backend,
     consumer::{Consumer, MANY},
-    sample::{BILLING, billing, bodies, group, order, orders, sent, with_groups},
+    sample::{BILLING, billing, bodies, group, order, orders, sent, sorted, with_groups},
     subject::Subject,
 };
 
@@ -14,11 +14,6 @@ async fn with_orders(backend: &dyn Backend, count: usize) -> Subject {
     let subject = Subject::with(backend, &with_groups([billing()])).await;
     subject.stored(orders(count)).await;
     subject
-}
-
-fn sorted(mut bodies: Vec<String>) -> Vec<String> {
-    bodies.sort_by_key(|body| body.parse::<u64>().expect("laws count orders"));
-    bodies
 }
 
 /// What a member held when it was killed comes back, and nothing else does.

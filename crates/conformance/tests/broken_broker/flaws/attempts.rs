@@ -10,6 +10,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "counts no attempts that ended in a crash or with a lease",
         caught_by: &[
+            "history::random_histories_break_no_promise",
             "attempts::a_crash_is_an_attempt",
             "attempts::a_lease_that_ran_out_was_an_attempt",
             "attempts::attempts_survive_the_broker",
@@ -67,7 +68,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "counts what is given back",
-        caught_by: &["attempts::a_release_is_no_attempt"],
+        caught_by: &["history::random_histories_break_no_promise", "attempts::a_release_is_no_attempt"],
         outcome: |outcome| match outcome {
             Outcome::Release => Outcome::Retry { after: Duration::ZERO },
             other => other,

@@ -10,6 +10,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "does not bound what a member holds",
         caught_by: &[
+            "history::random_histories_break_no_promise",
             "bounded::prefetch_bounds_messages",
             "bounded::prefetch_bounds_bytes",
             "bounded::a_message_beyond_the_prefetch_comes_alone",

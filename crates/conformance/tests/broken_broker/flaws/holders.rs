@@ -10,6 +10,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "gives a message to a second member, too",
         caught_by: &[
+            "history::random_histories_break_no_promise",
             "holders::a_message_has_one_holder",
             "holders::an_extended_lease_lasts",
             "order::a_session_stays_with_its_member",
@@ -50,6 +51,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "takes settlements of stale holders",
         caught_by: &[
+            "history::random_histories_break_no_promise",
             "holders::a_stale_holder_cannot_settle",
             "holders::a_holder_is_stale_when_its_lease_is_over",
             "holders::a_delivery_is_settled_once",

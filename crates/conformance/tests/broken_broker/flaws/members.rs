@@ -35,6 +35,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "acknowledges what a member holds that is dropped",
         caught_by: &[
+            "history::random_histories_break_no_promise",
             "unsettled::a_crashed_member_loses_nothing",
             "unsettled::dropping_a_member_settles_nothing",
             "attempts::a_crash_is_an_attempt",

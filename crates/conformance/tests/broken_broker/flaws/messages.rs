@@ -9,6 +9,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "confirms every seventh message without storing it",
         caught_by: &[
+            "history::random_histories_break_no_promise",
             "confirmed::a_group_without_members_gets_its_messages",
             "sending::a_send_begun_after_admission_follows",
             "holders::a_message_has_one_holder",

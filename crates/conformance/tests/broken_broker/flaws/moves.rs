@@ -57,6 +57,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "copies a dead letter and does not take it away",
         caught_by: &[
+            "history::random_histories_break_no_promise",
             "dead_letters::a_dead_letter_is_there_when_it_is_settled",
             "order::a_key_goes_on_after_a_dead_letter",
         ],

@@ -1,7 +1,5 @@
 //! Keys that do not stay in order, or stand in the way of others.
 
-use std::time::Duration;
-
 use mainspring_broker::{Admin, AfterDeadLetter, Order, Outcome, Resume, Slice};
 
 use crate::broker::{Flaw, SOUND};
@@ -10,6 +8,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
     Flaw {
         name: "keeps nothing in order",
         caught_by: &[
+            "history::random_histories_break_no_promise",
             "order::blocked_keys_come_one_at_a_time",
             "order::parked_keys_come_one_at_a_time",
             "order::sessions_come_one_message_at_a_time",
@@ -111,7 +110,11 @@ pub(crate) const FLAWS: &[Flaw] = &[
     },
     Flaw {
         name: "puts what is given back behind everything else",
-        caught_by: &["order::a_release_keeps_its_place", "order::keys_stay_in_order_under_load"],
+        caught_by: &[
+            "history::random_histories_break_no_promise",
+            "order::a_release_keeps_its_place",
+            "order::keys_stay_in_order_under_load",
+        ],
         settle: |settler, outcomes| {
             Box::pin(async move {
                 let mut acks = Vec::new();
@@ -210,15 +213,6 @@ pub(crate) const FLAWS: &[Flaw] = &[
         name: "does not know priorities",
         caught_by: &["order::a_higher_priority_goes_first"],
         message: |_, message| message.priority(0),
-        ..SOUND
-    },
-    Flaw {
-        name: "waits for no retry",
-        caught_by: &["order::nothing_waits_where_nothing_is_in_order", "delays::a_retry_comes_after_its_time"],
-        outcome: |outcome| match outcome {
-            Outcome::Retry { .. } => Outcome::Retry { after: Duration::ZERO },
-            other => other,
-        },
         ..SOUND
     },
 ];

@@ -58,7 +58,6 @@ pub(crate) const FLAWS: &[Flaw] = &[
             "sending::a_batch_keeps_its_order",
             "order::blocked_keys_come_one_at_a_time",
             "order::messages_without_key_are_not_held_up",
-            "confirmed::a_group_without_members_gets_its_messages",
         ],
         send: |broker, mut batch| {
             batch.reverse();

@@ -51,6 +51,7 @@ pub(crate) const FLAWS: &[Flaw] = &[
             "delays::a_retry_comes_after_its_time",
             "delays::a_retry_survives_the_broker",
             "order::a_blocked_key_waits_and_others_flow",
+            "order::nothing_waits_where_nothing_is_in_order",
         ],
         outcome: |outcome| match outcome {
             Outcome::Retry { .. } => Outcome::Retry { after: Duration::ZERO },
