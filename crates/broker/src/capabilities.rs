@@ -42,6 +42,28 @@ pub enum Feature {
     RetryAfter,
 }
 
+impl Feature {
+    /// Every feature, in the order of a table.
+    pub const ALL: [Self; 16] = [
+        Self::Competing,
+        Self::Slices,
+        Self::KeyBlocks,
+        Self::KeyParks,
+        Self::Sessions,
+        Self::HoldKeys,
+        Self::DirectRouting,
+        Self::PatternRouting,
+        Self::HeaderRouting,
+        Self::Delay,
+        Self::RetryAfter,
+        Self::Priority,
+        Self::Expiry,
+        Self::Dedupe,
+        Self::Replay,
+        Self::Commit,
+    ];
+}
+
 impl fmt::Display for Feature {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -78,7 +78,7 @@ mod queues {
         lacks(Feature::KeyParks, "a queue does not know keys"),
     ];
 
-    fn queue() -> Lesser {
+    pub(super) fn queue() -> Lesser {
         Lesser { name: "memory, as a queue", opt_outs: OPT_OUTS }
     }
 
@@ -102,9 +102,25 @@ mod logs {
         OptOut { lacks: Need::Reopen, why: "it dies with the process" },
     ];
 
-    fn log() -> Lesser {
+    pub(super) fn log() -> Lesser {
         Lesser { name: "memory, as a log", opt_outs: OPT_OUTS }
     }
 
     mainspring_conformance::broker_laws!(log);
+}
+
+/// What is printed of brokers side by side.
+#[tokio::test]
+async fn brokers_are_compared_in_a_table() {
+    let (memory, queue, log) = (memory(), queues::queue(), logs::log());
+    let table = mainspring_conformance::broker::matrix(&[&memory, &queue, &log]).await;
+    let rows: Vec<_> = table.lines().collect();
+    assert_eq!(rows[0], "|  | memory | memory, as a queue | memory, as a log |");
+    assert_eq!(rows[2], "| durability | memory | memory | memory |");
+    assert!(rows.contains(&"| slices assigned to members | native | refused | native |"), "{table}");
+    assert!(rows.contains(&"| delayed messages | native | native | refused |"), "{table}");
+    let asked = rows.last().expect("the table has rows");
+    let all = mainspring_conformance::broker::LAWS.len();
+    assert!(asked.starts_with(&format!("| laws asked | {all} of {all} | ")), "{asked}");
+    assert_eq!(rows.len(), 5 + Feature::ALL.len());
 }

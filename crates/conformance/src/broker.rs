@@ -16,12 +16,14 @@
 mod backend;
 mod consumer;
 mod laws;
+mod matrix;
 mod memory;
 mod sample;
 mod subject;
 
 pub use backend::{Backend, Home, Member, Need, OptOut, Time};
 pub use laws::LAWS;
+pub use matrix::matrix;
 pub use memory::Memory;
 
 /// Asks the law `group::name` of `backend`, as the tests do that [`broker_laws!`](crate::broker_laws) makes.
