@@ -1,4 +1,5 @@
-//! The laws of the `EventStore` contract as tests: no store is done before it passes all of them.
+//! The laws of the `EventStore` contract as tests: no store is done before it passes all of them. Those of the `Broker`
+//! contract are in [`broker`]; both are asked in the same way.
 //!
 //! A store implements [`Backend`] and calls [`laws!`], which makes one test of each law, so that one failure never hides
 //! the rest. What a store cannot do at all it declares as an [`OptOut`] with a reason; the laws that need it then say so
