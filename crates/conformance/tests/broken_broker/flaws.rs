@@ -16,6 +16,8 @@ mod slices;
 mod times;
 mod topologies;
 
+use mainspring_broker::{Delivery, Message};
+
 pub(crate) use attempts::FLAWS as ATTEMPTS;
 pub(crate) use bounds::FLAWS as BOUNDS;
 pub(crate) use commits::FLAWS as COMMITS;
@@ -31,3 +33,17 @@ pub(crate) use sending::FLAWS as SENDING;
 pub(crate) use slices::FLAWS as SLICES;
 pub(crate) use times::FLAWS as TIMES;
 pub(crate) use topologies::FLAWS as TOPOLOGIES;
+
+/// The message with another key, its own kept in a header.
+fn with_key(mut message: Message, key: String) -> Message {
+    if let Some(own) = message.key.replace(key.into()) {
+        message.headers.add("key", own);
+    }
+    message
+}
+
+/// The delivery with the key that its message was sent with.
+fn with_own_key(mut delivery: Delivery) -> Delivery {
+    delivery.message.key = delivery.message.headers.get("key").cloned();
+    delivery
+}

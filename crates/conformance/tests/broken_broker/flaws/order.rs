@@ -2,6 +2,7 @@
 
 use mainspring_broker::{Admin, AfterDeadLetter, Order, Outcome, Resume, Slice};
 
+use super::{with_key, with_own_key};
 use crate::broker::{Flaw, SOUND};
 
 pub(crate) const FLAWS: &[Flaw] = &[
@@ -96,16 +97,8 @@ pub(crate) const FLAWS: &[Flaw] = &[
             "order::blocked_keys_come_one_at_a_time",
             "order::messages_without_key_are_not_held_up",
         ],
-        message: |_, mut message| {
-            if let Some(key) = message.key.replace("the partition".into()) {
-                message.headers.add("key", key);
-            }
-            message
-        },
-        delivery: |_, _, mut delivery| {
-            delivery.message.key = delivery.message.headers.get("key").cloned();
-            delivery
-        },
+        message: |_, message| with_key(message, "the partition".to_owned()),
+        delivery: |_, _, delivery| with_own_key(delivery),
         ..SOUND
     },
     Flaw {

@@ -2,6 +2,7 @@
 
 use mainspring_broker::{Next, Sharing, partition_of};
 
+use super::{with_key, with_own_key};
 use crate::broker::{Flaw, SOUND};
 
 pub(crate) const FLAWS: &[Flaw] = &[
@@ -39,17 +40,8 @@ pub(crate) const FLAWS: &[Flaw] = &[
             "slices::a_key_belongs_to_the_slice_of_its_murmur2",
             "slices::a_slice_is_delivered_to_its_owner_only",
         ],
-        message: |broker, mut message| {
-            let turn = broker.count().to_string();
-            if let Some(key) = message.key.replace(turn.into()) {
-                message.headers.add("key", key);
-            }
-            message
-        },
-        delivery: |_, _, mut delivery| {
-            delivery.message.key = delivery.message.headers.get("key").cloned();
-            delivery
-        },
+        message: |broker, message| with_key(message, broker.count().to_string()),
+        delivery: |_, _, delivery| with_own_key(delivery),
         ..SOUND
     },
     Flaw {
