@@ -2,7 +2,7 @@
 //! whose members settle each one.
 //!
 //! This crate holds the contract, the plain types it speaks, and [`MemoryBroker`], the reference model that every other
-//! broker is compared with. It has no connection to anything: adapters for real brokers are crates of their own.
+//! broker is compared with. It has no connection to anything: an adapter for a real broker is a crate of its own.
 //!
 //! # The laws
 //!

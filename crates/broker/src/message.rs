@@ -28,7 +28,7 @@ pub struct Message {
     pub headers: Headers,
     /// The envelope of the event in the body, where there is one.
     pub envelope: Option<Envelope>,
-    /// The body; nothing below `messaging` looks into it.
+    /// The body; no broker looks into it.
     pub body: Bytes,
     /// A higher one goes first among the messages that may be delivered, but never before an earlier one of its key.
     pub priority: u8,

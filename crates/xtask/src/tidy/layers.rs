@@ -26,7 +26,7 @@ const TABLE: &[Row] = &[
     // The traits and their derives are one thing to a user, so `event` re-exports the derives.
     Row { layer: "0", crates: &["event"], below: &[], also: &["macros"] },
     Row { layer: "1", crates: &["store"], below: &["0"], also: &[] },
-    // The embedded broker is made of a store; both contracts share the clock and what carries the cause of an error.
+    // Both contracts share the clock and what carries the cause of an error.
     Row { layer: "1", crates: &["broker"], below: &["0"], also: &["store"] },
     Row { layer: "2a", crates: &["store-*", "broker-*"], below: CONTRACTS, also: &[] },
     Row { layer: "2b", crates: &["domain", "projection", "schema", "stream"], below: CONTRACTS, also: &[] },
