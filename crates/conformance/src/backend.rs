@@ -65,9 +65,9 @@ pub enum Capability {
 
 /// A declared inability.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OptOut {
+pub struct OptOut<N = Capability> {
     /// What the backend cannot do.
-    pub lacks: Capability,
+    pub lacks: N,
     /// Why not, for the reader of the test's output.
     pub why: &'static str,
 }

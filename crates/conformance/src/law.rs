@@ -1,9 +1,11 @@
-//! One law: its name, what it needs, and how it is asked of a backend.
+//! One law: its name, what it needs, and how it is asked of a backend. The same for stores and for brokers.
 
 use std::{
+    fmt::Debug,
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
     sync::Arc,
+    time::Duration,
 };
 
 use futures_util::future::BoxFuture;
@@ -14,33 +16,63 @@ use crate::{Backend, Capability, OptOut};
 /// A law that hangs is a law that is broken; none takes nearly as many times as long as a backend's patience.
 const DEADLINE: u32 = 6;
 
-/// One test that every store must pass.
-#[derive(Clone, Copy)]
-pub struct Law {
+/// What is under test: a kind of store, or a kind of broker.
+pub trait Subjected: Send + Sync + 'static {
+    /// What a law may need beyond an open one.
+    type Need: Copy + Debug + PartialEq + 'static;
+
+    /// What to call it in messages.
+    fn title(&self) -> &'static str;
+
+    /// What it cannot do.
+    fn inabilities(&self) -> &'static [OptOut<Self::Need>];
+
+    /// How long a law waits for what must come.
+    fn endurance(&self) -> Duration;
+}
+
+impl Subjected for dyn Backend {
+    type Need = Capability;
+
+    fn title(&self) -> &'static str {
+        self.name()
+    }
+
+    fn inabilities(&self) -> &'static [OptOut] {
+        self.opt_outs()
+    }
+
+    fn endurance(&self) -> Duration {
+        self.patience()
+    }
+}
+
+/// One test that every backend of a kind must pass.
+pub struct Law<B: Subjected + ?Sized = dyn Backend> {
     /// The group it belongs to, such as `atomic`.
     pub group: &'static str,
     /// What it says.
     pub name: &'static str,
-    /// What it needs beyond an open store.
-    pub needs: &'static [Capability],
+    /// What it needs beyond an open store or broker.
+    pub needs: &'static [B::Need],
     /// The test. It panics where the law is broken.
-    pub run: for<'a> fn(&'a dyn Backend) -> BoxFuture<'a, ()>,
+    pub run: for<'a> fn(&'a B) -> BoxFuture<'a, ()>,
 }
 
 /// What came of asking a law of a backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// The store obeys.
+pub enum Verdict<N = Capability> {
+    /// The backend obeys.
     Holds,
-    /// The store does not; this is what the law found.
+    /// The backend does not; this is what the law found.
     Broken(String),
     /// The backend has declared that it cannot be asked.
-    NotAsked(OptOut),
+    NotAsked(OptOut<N>),
 }
 
-impl Law {
+impl<B: Subjected + ?Sized> Law<B> {
     /// Asks this law of `backend`.
-    pub fn judge(&self, backend: Arc<dyn Backend>) -> Verdict {
+    pub fn judge(&self, backend: Arc<B>) -> Verdict<B::Need> {
         if let Some(opt_out) = self.opted_out(&*backend) {
             return Verdict::NotAsked(opt_out);
         }
@@ -50,21 +82,29 @@ impl Law {
         }
     }
 
-    fn opted_out(&self, backend: &dyn Backend) -> Option<OptOut> {
-        backend.opt_outs().iter().find(|opt_out| self.needs.contains(&opt_out.lacks)).copied()
+    fn opted_out(&self, backend: &B) -> Option<OptOut<B::Need>> {
+        backend.inabilities().iter().find(|opt_out| self.needs.contains(&opt_out.lacks)).copied()
     }
 
-    fn ask(&self, backend: &dyn Backend) {
+    fn ask(&self, backend: &B) {
         let runtime = runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.expect("the machine can run two more threads");
-        let deadline = backend.patience() * DEADLINE;
+        let deadline = backend.endurance() * DEADLINE;
         let done = runtime.block_on(async { time::timeout(deadline, (self.run)(backend)).await });
         runtime.shutdown_background();
         assert!(done.is_ok(), "{}::{} had not come to an end after {deadline:?}", self.group, self.name);
     }
 }
 
-impl std::fmt::Debug for Law {
+impl<B: Subjected + ?Sized> Clone for Law<B> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<B: Subjected + ?Sized> Copy for Law<B> {}
+
+impl<B: Subjected + ?Sized> Debug for Law<B> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}::{}", self.group, self.name)
     }
@@ -75,16 +115,39 @@ impl std::fmt::Debug for Law {
 /// # Panics
 /// When the law is broken, or there is no such law.
 pub fn check(group: &str, name: &str, backend: &dyn Backend) {
-    let law = crate::LAWS.iter().find(|law| law.group == group && law.name == name);
+    check_one_of(crate::LAWS, group, name, backend);
+}
+
+/// Asks the law `group::name` of `laws`.
+pub(crate) fn check_one_of<B: Subjected + ?Sized>(laws: &[Law<B>], group: &str, name: &str, backend: &B) {
+    let law = laws.iter().find(|law| law.group == group && law.name == name);
     let law = law.unwrap_or_else(|| panic!("there is no law {group}::{name}"));
     match law.opted_out(backend) {
         None => law.ask(backend),
         Some(OptOut { lacks, why }) => {
             // Straight to the terminal: the test harness would swallow what a passing test prints.
-            let line = format!("NOT ASKED of {}: {law:?} needs {lacks:?}, and {why}\n", backend.name());
+            let line = format!("NOT ASKED of {}: {law:?} needs {lacks:?}, and {why}\n", backend.title());
             std::io::stderr().write_all(line.as_bytes()).expect("the terminal takes a line");
         }
     }
+}
+
+/// Which of the laws that are called `group::name` do not notice that `backend` is broken: a law that cannot fail is none.
+///
+/// # Panics
+/// When there is no law of one of the names.
+pub fn unnoticed<'a, B: Subjected + ?Sized>(laws: &[Law<B>], names: &[&'a str], backend: &Arc<B>) -> Vec<&'a str> {
+    let notices = |name: &str| {
+        let law = laws.iter().find(|law| format!("{law:?}") == name);
+        let law = law.unwrap_or_else(|| panic!("there is no law `{name}`"));
+        matches!(law.judge(backend.clone()), Verdict::Broken(_))
+    };
+    names.iter().copied().filter(|name| !notices(name)).collect()
+}
+
+/// Which laws are not among those that are called `group::name`.
+pub fn unlisted<B: Subjected + ?Sized>(laws: &[Law<B>], listed: &[&str]) -> Vec<String> {
+    laws.iter().map(|law| format!("{law:?}")).filter(|law| !listed.contains(&law.as_str())).collect()
 }
 
 /// Waits for spawned tasks and passes their panics on.

@@ -1,4 +1,5 @@
-//! The laws of the `EventStore` contract as tests: no store is done before it passes all of them.
+//! The laws of the `EventStore` contract as tests: no store is done before it passes all of them. Those of the `Broker`
+//! contract are in [`broker`]; both are asked in the same way.
 //!
 //! A store implements [`Backend`] and calls [`laws!`], which makes one test of each law, so that one failure never hides
 //! the rest. What a store cannot do at all it declares as an [`OptOut`] with a reason; the laws that need it then say so
@@ -50,6 +51,7 @@
 //! ```
 
 mod backend;
+pub mod broker;
 mod clock;
 mod follower;
 mod law;
@@ -64,7 +66,7 @@ mod subject;
 
 pub use backend::{Backend, Capability, Home, OptOut};
 pub use clock::ManualClock;
-pub use law::{Law, Verdict, check};
+pub use law::{Law, Subjected, Verdict, check, unlisted, unnoticed};
 pub use laws::LAWS;
 pub use linearizability::{ConcurrentHistory, Linearization, Machine, NotLinearizable, linearizable, linearizable_of};
 pub use memory::Memory;

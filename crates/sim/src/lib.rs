@@ -9,6 +9,9 @@
 //! at each step against the reference model. [`Flaw`] are the canaries, disks that lie and stores with a bug: a test that
 //! does not fail on them tests nothing. `docs/testing.md` says how to use all this.
 //!
+//! [`SimBroker`] is the reference model of a broker behind a network that fails: requests and confirmations are lost or late,
+//! members lose their connections.
+//!
 //! Time is not simulated here: a store takes its clock as an option, and `ManualClock` of `mainspring-conformance` is one.
 //!
 //! ```
@@ -37,6 +40,7 @@ mod flaw;
 mod history;
 mod injected;
 mod lying;
+mod network;
 
 pub use campaign::{Campaign, Catch, hunt, play_all};
 pub use disk::{SimDisk, Unsynced};
@@ -45,3 +49,4 @@ pub use flaw::Flaw;
 pub use history::{Played, Totals, Violation, play};
 pub use injected::Injected;
 pub use lying::{Lie, LyingDisk};
+pub use network::{Interruptions, SimBroker, Trouble};

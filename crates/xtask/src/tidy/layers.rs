@@ -25,7 +25,9 @@ const TABLE: &[Row] = &[
     Row { layer: "0", crates: &["retry", "macros"], below: &[], also: &[] },
     // The traits and their derives are one thing to a user, so `event` re-exports the derives.
     Row { layer: "0", crates: &["event"], below: &[], also: &["macros"] },
-    Row { layer: "1", crates: &["store", "broker"], below: &["0"], also: &[] },
+    Row { layer: "1", crates: &["store"], below: &["0"], also: &[] },
+    // Both contracts share the clock and what carries the cause of an error.
+    Row { layer: "1", crates: &["broker"], below: &["0"], also: &["store"] },
     Row { layer: "2a", crates: &["store-*", "broker-*"], below: CONTRACTS, also: &[] },
     Row { layer: "2b", crates: &["domain", "projection", "schema", "stream"], below: CONTRACTS, also: &[] },
     Row { layer: "2b", crates: &["messaging", "saga"], below: CONTRACTS, also: &["domain"] },
@@ -104,6 +106,7 @@ mod tests {
     fn down_is_allowed() {
         check("crates/event", &["crates/macros"], &[]);
         check("crates/store", &["crates/event"], &[]);
+        check("crates/broker", &["crates/event", "crates/store"], &[]);
         check("crates/store-disk", &["crates/store", "crates/event"], &[]);
         check("crates/saga", &["crates/domain", "crates/store", "crates/retry"], &[]);
         check("crates/view-sqlite", &["crates/projection"], &[]);
@@ -117,6 +120,8 @@ mod tests {
     fn up_is_refused() {
         let expected = "a crate of layer 0 must not depend on crates/store (1)";
         check("crates/event", &["crates/store"], &[expected]);
+        let expected = "a crate of layer 1 must not depend on crates/broker (1)";
+        check("crates/store", &["crates/broker"], &[expected]);
         let expected = "a crate of layer 2b must not depend on crates/view-sqlite (2c)";
         check("crates/projection", &["crates/store", "crates/view-sqlite"], &[expected]);
         let expected = "a crate of layer 3 must not depend on crates/server (4)";
