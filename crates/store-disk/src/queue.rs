@@ -220,10 +220,8 @@ impl Queue {
     /// Tells callers what came of their appends; answers how many they were.
     fn give(&self, answers: Answers) -> usize {
         let given = answers.len();
-        // Before they come again. A panic in between may have forgotten them already.
-        let mut state = self.lock();
-        state.open = state.open.saturating_sub(given);
-        drop(state);
+        // Before they come again.
+        self.lock().end(given);
         drop(answers);
         given
     }
@@ -251,8 +249,13 @@ impl State {
             self.waiting.drain(..last).collect()
         };
         group.retain(|pending| !pending.reply.is_closed());
-        self.open -= last - group.len();
+        self.end(last - group.len());
         group
+    }
+
+    /// Counts appends as answered. A panic may have forgotten them already.
+    fn end(&mut self, appends: usize) {
+        self.open = self.open.saturating_sub(appends);
     }
 }
 

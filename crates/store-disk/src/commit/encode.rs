@@ -53,6 +53,8 @@ pub(super) struct Scratch {
     placed: Vec<Placed>,
     /// The codes of all tags.
     tags: Vec<u32>,
+    /// The checksums of the records, one after the other.
+    checksums: Vec<u8>,
 }
 
 /// Gives names their codes, and writes those that are new to the segment.
@@ -155,14 +157,15 @@ impl Committer {
         let space = bytes.len();
         let mut rest = &mut *bytes;
         place(&mut Coder { index: &mut index, out: &mut rest }, prepared, frame, scratch);
-        let Scratch { placed, tags, .. } = scratch;
+        let Scratch { placed, tags, checksums, .. } = scratch;
+        checksums.clear();
         let names = space - rest.len();
         if !changes.is_empty() {
             rest.put_slice(&serde_json::to_vec(changes).expect("changes always make JSON"));
         }
         let changes_len = space - rest.len() - names;
         let mut at = names + changes_len;
-        let mut body = crc32c::crc32c(&bytes[..at]);
+        let front = crc32c::crc32c(&bytes[..at]);
 
         let events = placed.len();
         if events > 0 {
@@ -178,7 +181,7 @@ impl Committer {
             let (head, tail) = bytes[at..end].split_at_mut(author.len());
             head.copy_from_slice(author);
             let checksum = finish(tail, encoded.checksum, tags, place);
-            body = crc32c::crc32c_append(body, &checksum.to_le_bytes());
+            checksums.extend_from_slice(&checksum.to_le_bytes());
             index.add(&Entry {
                 id: encoded.id,
                 offset,
@@ -197,7 +200,7 @@ impl Committer {
             first_position: frame.first,
             names: short(names),
             changes: short(changes_len),
-            body,
+            body: crc32c::crc32c_append(front, checksums),
             ..head
         };
         self.end_frame(FRAME_HEAD + at, head);
@@ -232,7 +235,7 @@ impl Committer {
 
 /// Gives the events of a frame their places and codes.
 fn place(coder: &mut Coder<'_, '_>, prepared: &Prepared, frame: &Frame<'_>, scratch: &mut Scratch) {
-    let Scratch { streams, placed, tags } = scratch;
+    let Scratch { streams, placed, tags, .. } = scratch;
     placed.clear();
     placed.reserve(streams.len());
     tags.clear();
