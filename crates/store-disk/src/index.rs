@@ -217,6 +217,10 @@ impl Postings<'_> {
         }
     }
 
+    pub(crate) fn last(self) -> Option<u32> {
+        self.len().checked_sub(1).map(|last| self.get(last))
+    }
+
     /// How many of them are below `ordinal`.
     pub(crate) fn below(self, ordinal: u32) -> usize {
         partition_point(self.len(), |index| self.get(index) < ordinal)

@@ -2,6 +2,7 @@
 
 use std::{cmp::Reverse, collections::BinaryHeap, ops::Range};
 
+use mainspring_event::Tag;
 use mainspring_store::{Query, QueryItem, Scope};
 
 use crate::{
@@ -48,7 +49,20 @@ pub(crate) fn select(index: &dyn Index, query: &Query, range: Range<u32>, backwa
 
 /// Whether any event of `range` is selected: the first one.
 pub(crate) fn first(index: &dyn Index, query: &Query, range: Range<u32>) -> Option<u32> {
+    if is_ruled_out(index, query, &range) {
+        return None;
+    }
     select(index, query, range, false, Wanted { batch: 1, limit: 1 }).ordinals.first().copied()
+}
+
+/// Whether the ends of a few lists tell that no event of `range` is selected. Conditions mostly hold, and mostly for this.
+fn is_ruled_out(index: &dyn Index, query: &Query, range: &Range<u32>) -> bool {
+    let Query::Items(items) = query else { return false };
+    let ends_before = |tag: &Tag| {
+        let code = index.find(Kind::Tag, tag.as_str());
+        code.and_then(|code| index.postings(List::Tag(code)).last()).is_none_or(|last| last < range.start)
+    };
+    items.iter().all(|item| item.tags.iter().any(ends_before))
 }
 
 fn walk(range: Range<u32>, backwards: bool) -> impl Iterator<Item = u32> {

@@ -162,8 +162,9 @@ fn a_damaged_index_is_built_again() {
             assert_eq!(fate(&truth, &copy, index).await, Fate::Whole);
             assert_eq!(copy.contents(index), Some(original));
         }
-        // Most of these small indexes is header; sections without a use there are those of tags in segments without any.
-        assert!(mended > 10 * unused, "{mended} were written again, {unused} were not");
+        // Most of these small indexes is header. Sections without a use are those of tags in segments without any, and those
+        // that nobody asks once there are runs, which come sooner or later.
+        assert!(mended > 4 * unused, "{mended} were written again, {unused} were not");
     });
 }
 
