@@ -268,3 +268,6 @@ impl AsRef<[u8]> for Mapped {
         &self.0
     }
 }
+
+#[cfg(test)]
+mod tests;
