@@ -94,7 +94,7 @@ enum Place {
     Ready(Box<Flight>),
     /// With a flight that is carried by somebody else.
     Away,
-    /// With one that never came back.
+    /// With one that never came back. Also while one is carried under the lock, so that a panic then leaves it here.
     Lost,
 }
 
@@ -245,7 +245,7 @@ impl Committer {
         self.prepare_for(&group);
         for pending in group {
             let left = self.take(pending, true);
-            debug_assert!(left.is_none(), "with the log at hand there is nothing that cannot be taken up");
+            assert!(left.is_none(), "with the log at hand there is nothing that cannot be taken up");
         }
     }
 
@@ -390,7 +390,6 @@ impl Committer {
                 self.arrive(flight)
             }
             None => {
-                // Where nothing was written, positions may have been given that a failed sync left in doubt.
                 self.tell_waiting(&Ok(()));
                 Ok(())
             }
@@ -466,6 +465,10 @@ impl Committer {
     /// Marks the end of the log as synced, takes no more events and gives the directory free. Closing again does nothing.
     /// Nobody carries a flight.
     pub(crate) fn close(&mut self) -> Result<(), io::Error> {
+        if matches!((&self.log, &self.state), (Place::Lost, WriterState::Open)) {
+            // A panic took the log away, and nobody has come since.
+            self.abandon();
+        }
         self.settle();
         let closed = self.end_writing();
         self.guard = None;

@@ -115,7 +115,10 @@ impl ImageWriter {
 
     /// The bytes of a range, to be written; they are neither frozen nor lent.
     pub(crate) fn write(&mut self, range: Range<usize>) -> &mut [u8] {
-        assert!(self.kept <= range.start && range.start <= range.end && range.end <= self.image.capacity, "not frozen");
+        assert!(
+            self.kept <= range.start && range.start <= range.end && range.end <= self.image.capacity,
+            "neither frozen nor lent"
+        );
         // SAFETY: the range lies within the memory and behind everything that others can borrow, and the writer, of which
         // there is one, is borrowed exclusively.
         #[expect(unsafe_code, reason = "writing behind what readers borrow")]

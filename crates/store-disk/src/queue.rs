@@ -20,7 +20,7 @@ use crate::{
     prepare::Prepared,
 };
 
-/// The task lets others join until so many events wait …
+/// The task lets others join until so many events have come; a caller that takes up for others takes so many at once …
 const ENOUGH: usize = 512;
 
 /// … or for so many turns of the runtime in which nobody came …
@@ -57,11 +57,12 @@ struct State {
     led: bool,
     /// Nobody has taken these up.
     waiting: Vec<Pending>,
-    /// The first of them depends on a flush, which is the business of whoever leads.
-    stuck: bool,
-    /// How many appends are not answered yet.
+    /// They are left to whoever leads: the first depends on a flush, or a flight is about to land.
+    left: bool,
+    /// How many appends are not answered yet, those that wait among them. After a panic it may be too small, and the store
+    /// takes nothing more.
     open: usize,
-    /// How many events were brought since the last flight departed.
+    /// How many events were brought since the last flight departed, taken up or not.
     events: usize,
 }
 
@@ -85,9 +86,9 @@ impl Queue {
     pub(crate) async fn append(self: &Arc<Self>, prepared: Box<Prepared>) -> Result<Appended, AppendError> {
         let (reply, answer) = oneshot::channel();
         match self.join(Pending { prepared, reply }) {
-            Some(lead) if self.committer().commit_place() == CommitPlace::Caller => {
+            Some(lead) if self.commit_place() == CommitPlace::Caller => {
                 self.get_ready();
-                self.give(self.fly());
+                drop(self.fly());
                 lead.pass_on(self);
             }
             Some(lead) => lead.spawn(),
@@ -106,25 +107,35 @@ impl Queue {
     pub(crate) fn close(&self) -> io::Result<()> {
         let mut committer = self.grounded();
         let closed = committer.close();
-        let answers = committer.answers();
+        let answers = self.answers(&mut committer);
         drop(committer);
-        self.give(answers);
+        drop(answers);
         closed
     }
 
-    /// The committer, with the log at hand. Waits for a flight that somebody carries.
+    /// The committer, with the log at hand. Waits for a flight that somebody carries, and carries one that is ready.
     pub(crate) fn grounded(&self) -> MutexGuard<'_, Committer> {
+        let mut committer = self.landed();
+        committer.finish_flight();
+        committer
+    }
+
+    /// The committer, once nobody carries a flight.
+    fn landed(&self) -> MutexGuard<'_, Committer> {
         let mut committer = self.committer();
         while committer.is_away() {
             committer = self.landed.wait(committer).unwrap_or_else(|panicked| self.recover(panicked));
         }
-        committer.finish_flight();
         committer
     }
 
     /// The committer. After a panic it takes no more events.
     fn committer(&self) -> MutexGuard<'_, Committer> {
         self.committer.lock().unwrap_or_else(|panicked| self.recover(panicked))
+    }
+
+    fn commit_place(&self) -> CommitPlace {
+        self.committer().commit_place()
     }
 
     fn recover<'a>(&self, panicked: PoisonError<MutexGuard<'a, Committer>>) -> MutexGuard<'a, Committer> {
@@ -161,7 +172,7 @@ impl Queue {
         let mut committer = self.grounded();
         let group = {
             let mut state = self.lock();
-            (state.events, state.stuck) = (0, false);
+            (state.events, state.left) = (0, false);
             state.take(usize::MAX)
         };
         committer.take_up(group);
@@ -189,7 +200,7 @@ impl Queue {
             if !left.is_empty() {
                 let mut state = self.lock();
                 state.waiting.splice(..0, left);
-                state.stuck = true;
+                state.left = true;
             }
         }
     }
@@ -197,7 +208,7 @@ impl Queue {
     /// Whether something waits that may be taken up by anybody.
     fn has_free_work(&self) -> bool {
         let state = self.lock();
-        !state.stuck && !state.waiting.is_empty()
+        !state.left && !state.waiting.is_empty()
     }
 
     /// Carries what is ready to the disk; meanwhile others take up more. Answers what is to be told.
@@ -206,8 +217,8 @@ impl Queue {
             let mut committer = self.committer();
             match committer.take_off() {
                 Some(flight) => flight,
-                // Nothing had to be written, or the store was closed, for which it was carried.
-                None => return committer.answers(),
+                // Nothing had to be written, or somebody who needed the log has carried it.
+                None => return self.answers(&mut committer),
             }
         };
         let mut carried = Carried { queue: self, flight: Some(flight) };
@@ -217,13 +228,11 @@ impl Queue {
         carried.land()
     }
 
-    /// Tells callers what came of their appends; answers how many they were.
-    fn give(&self, answers: Answers) -> usize {
-        let given = answers.len();
-        // Before they come again.
-        self.lock().end(given);
-        drop(answers);
-        given
+    /// What is to be told by now. It counts as answered, whoever tells it, and before callers come again.
+    fn answers(&self, committer: &mut Committer) -> Answers {
+        let answers = committer.answers();
+        self.lock().end(answers.len());
+        answers
     }
 
     /// How many appends are not answered yet, and how many events have come since the last flight departed.
@@ -267,14 +276,13 @@ struct Carried<'a> {
 
 impl Carried<'_> {
     fn land(mut self) -> Answers {
+        // Others are not to keep it from landing.
+        self.queue.lock().left = true;
         let mut committer = self.queue.committer();
         if let Some(flight) = self.flight.take() {
             committer.land(*flight);
         }
-        let answers = committer.answers();
-        drop(committer);
-        self.queue.landed.notify_all();
-        answers
+        self.queue.answers(&mut committer)
     }
 }
 
@@ -284,8 +292,9 @@ impl Drop for Carried<'_> {
         if self.flight.take().is_some() {
             self.queue.committer().lose();
             self.queue.forget_taken();
-            self.queue.landed.notify_all();
         }
+        // Landed, lost, or landing panicked: in any case nobody carries it any more.
+        self.queue.landed.notify_all();
     }
 }
 
@@ -347,27 +356,40 @@ impl Lead {
 
     /// Commits what has queued up: in place, or on a blocking thread where that takes long. Answers how many were answered.
     async fn commit(&self) -> Option<usize> {
-        let place = {
-            let queue = self.queue.upgrade()?;
-            queue.get_ready();
-            queue.committer().commit_place()
-        };
-        if place == CommitPlace::Task {
-            // What really happens at the same time comes in between here.
-            for _ in 0..IDLE_TURNS {
-                tokio::task::yield_now().await;
-            }
-        }
         let queue = self.queue.upgrade()?;
-        let answers = if place == CommitPlace::BlockingThread {
-            let carrier = queue.clone();
-            let carried = tokio::task::spawn_blocking(move || carrier.fly()).await;
-            // Otherwise callers are told by there being no answer, and the committer takes no more events.
-            carried.inspect_err(|error| tracing::error!(%error, "a commit did not come to its end")).ok()
-        } else {
-            Some(queue.fly())
+        let slow = queue.commit_place() == CommitPlace::BlockingThread;
+        if !slow {
+            queue.get_ready();
+        }
+        let answers = match queue.commit_place() {
+            CommitPlace::Caller => queue.fly(),
+            CommitPlace::Task => {
+                drop(queue);
+                // What really happens at the same time comes in between here.
+                for _ in 0..IDLE_TURNS {
+                    tokio::task::yield_now().await;
+                }
+                self.queue.upgrade()?.fly()
+            }
+            CommitPlace::BlockingThread => {
+                let carried = tokio::task::spawn_blocking(move || {
+                    // Taking up may flush, too.
+                    if slow {
+                        queue.get_ready();
+                    }
+                    queue.fly()
+                });
+                match carried.await {
+                    Ok(answers) => answers,
+                    // The callers are told by there being no answer, and the committer takes no more events.
+                    Err(error) => {
+                        tracing::error!(%error, "a commit did not come to its end");
+                        return Some(0);
+                    }
+                }
+            }
         };
-        Some(answers.map_or(0, |answers| queue.give(answers)))
+        Some(answers.len())
     }
 }
 
@@ -378,10 +400,11 @@ impl Drop for Lead {
             && let Some(queue) = self.queue.upgrade()
         {
             // Those whose commit panicked learn of it here, and not when the next append comes.
-            let mut committer = queue.grounded();
+            let mut committer = queue.landed();
+            // First, so that others may lead whatever becomes of the rest.
+            let left = std::mem::take(&mut *queue.lock()).waiting;
             committer.settle();
             let answers = committer.answers();
-            let left = std::mem::take(&mut *queue.lock()).waiting;
             drop(committer);
             drop(answers);
             for Pending { prepared, reply } in left {

@@ -18,7 +18,7 @@ fn what_is_frozen_is_seen_and_stays() {
 }
 
 #[test]
-#[should_panic(expected = "not frozen")]
+#[should_panic(expected = "neither frozen nor lent")]
 fn what_is_frozen_cannot_be_written() {
     let mut writer = ImageWriter::new(10).unwrap();
     writer.freeze(5);

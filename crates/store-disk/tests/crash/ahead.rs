@@ -1,7 +1,8 @@
 //! What is taken up while what came before is on its way to the disk: two groups are in doubt at once.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, mpsc},
+    thread,
     time::Duration,
 };
 
@@ -218,4 +219,58 @@ fn closing_carries_what_was_taken_up() {
         });
     }
     assert!((8..24).contains(&carried), "{carried} of 24, some of which were under way");
+}
+
+/// Whoever waits for a flight to land does not wait for one whose landing panicked.
+#[test]
+fn closing_outlives_a_panic_of_the_landing() {
+    let mut lab = Lab::new(1, in_place);
+    let append = lab.single("a-1");
+    let (closing, (begun, begins), (done, closed)) = (lab.store.clone(), mpsc::channel(), mpsc::channel());
+    lab.disk.meanwhile(Operation::Write, LOG, move || {
+        thread::spawn(move || {
+            begun.send(()).unwrap();
+            done.send(closing.close().is_ok()).unwrap();
+        });
+        begins.recv().unwrap();
+    });
+    // The first write of a segment fills with zeros ahead, which may fail.
+    lab.disk.inject(Fault::on(Operation::Write).of(LOG).after(1));
+    lab.disk.meanwhile(Operation::SetLen, LOG, || panic!("a defect, planted by the test"));
+    let store = lab.store.clone();
+    let appended = thread::spawn(move || block_on(store.append(append)).is_ok()).join();
+    assert!(!matches!(appended, Ok(true)));
+    assert_eq!(closed.recv_timeout(Duration::from_secs(60)), Ok(false), "the end of the log could not be marked");
+}
+
+/// A runtime that goes away carries what is ready. If the disk panics then, others still get their answers.
+#[test]
+fn a_runtime_that_goes_away_in_a_panic_leaves_others_to_lead() {
+    let mut lab = Lab::new(1, replayable);
+    let (first, second) = (lab.single("a-1"), lab.single("b-1"));
+    let gone = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let store = lab.store.clone();
+    gone.block_on(async move {
+        store.append(Append::default()).await.unwrap();
+        tokio::spawn(async move { store.append(first).await });
+        for _ in 0..2 {
+            tokio::task::yield_now().await;
+        }
+    });
+    lab.disk.meanwhile(Operation::Write, LOG, || panic!("a defect, planted by the test"));
+    drop(thread::spawn(move || drop(gone)).join());
+    let answer = block_on(async { tokio::time::timeout(Duration::from_secs(60), lab.one(&second)).await });
+    assert_eq!(answer.expect("nobody waits for ever"), Answer::Failed);
+}
+
+#[test]
+fn a_panic_while_closing_is_one_panic() {
+    let mut lab = Lab::new(1, in_place);
+    let append = lab.single("a-1");
+    block_on(async { assert_eq!(lab.one(&append).await, Answer::Ok) });
+    lab.disk.meanwhile(Operation::Write, LOG, || panic!("a defect, planted by the test"));
+    let Lab { disk, store, .. } = lab;
+    assert!(thread::spawn(move || store.close()).join().is_err());
+    let store = in_place(8192, &clock()).open_on(Arc::new(disk)).unwrap();
+    block_on(async { assert_eq!(all(&store).await.len(), 1) });
 }

@@ -1,11 +1,20 @@
 //! Law 7, case by case: what was surely not written, what may have been, and what the store does after that.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::Duration,
+};
 
 use futures_util::future::join_all;
 use mainspring_event::Version;
 use mainspring_sim::{Fault, Operation, Unsynced};
-use mainspring_store::{AppendError, Conflict, EventStore, Expected, Query, Read, ReadError};
+use mainspring_store::{
+    AppendError, Conflict, EventStore, Expected, Query, Read, ReadError, Retained, Retention, StreamChange,
+};
 use mainspring_store_disk::Options;
 
 use crate::{
@@ -201,5 +210,29 @@ fn slow_syncs_leave_the_runtime_alone() {
         let syncs = lab.disk.count(Operation::Sync) - before;
         assert!(syncs < 20, "appends that wait for a sync are synced together, not by {syncs} syncs");
         assert_eq!(lab.ids().await.len(), 51);
+    });
+}
+
+/// Taking up an append may take a sync, too: before a change of streams, and before the next segment.
+#[test]
+fn slow_syncs_of_any_kind_are_not_done_by_the_runtime() {
+    block_on(async {
+        let mut lab = Lab::new(1, in_place);
+        lab.disk.slow(Operation::Sync, Duration::from_millis(3));
+        let retention = Retention { max_count: Some(9), max_age: None };
+        let change = StreamChange::Retain { target: Retained::Stream(stream("a-1")), retention };
+        let (first, large) = (lab.single("a-1"), lab.sized("a-1", 7000));
+        assert_eq!(lab.one(&first).await, Answer::Ok);
+        let elsewhere = Arc::new(AtomicUsize::new(0));
+        let runtime = thread::current().id();
+        for name in [LOG, LOG, "00000002.log"] {
+            let elsewhere = elsewhere.clone();
+            lab.disk.meanwhile(Operation::Sync, name, move || {
+                elsewhere.fetch_add(usize::from(thread::current().id() != runtime), Ordering::Relaxed);
+            });
+        }
+        let changing = lab.single("a-1").change(change);
+        assert_eq!(lab.together(&[&changing, &large]).await, [Answer::Ok; 2]);
+        assert_eq!(elsewhere.load(Ordering::Relaxed), 3);
     });
 }
