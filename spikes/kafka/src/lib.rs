@@ -2,7 +2,11 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Mutex, PoisonError},
+    ops::Deref,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -115,9 +119,12 @@ pub enum Told {
     Revoking(Vec<i32>),
 }
 
-/// Takes what is assigned at once, and leaves revocations for the test to answer.
+/// Takes what is assigned at once, and leaves revocations for the test to answer, until the member ends.
 #[derive(Default)]
-pub struct Rebalances(Mutex<VecDeque<Told>>);
+pub struct Rebalances {
+    told: Mutex<VecDeque<Told>>,
+    ending: AtomicBool,
+}
 
 impl ClientContext for Rebalances {}
 
@@ -128,16 +135,52 @@ impl ConsumerContext for Rebalances {
             member.incremental_assign(list).expect("the list is the client's own");
             Told::Assigned(partitions)
         } else {
+            if self.ending.load(Ordering::Acquire) {
+                member.incremental_unassign(list).expect("the list is the client's own");
+            }
             Told::Revoking(partitions)
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push_back(told);
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).push_back(told);
     }
 }
 
 impl Rebalances {
     /// The next thing it was told, if anything.
     pub fn next(&self) -> Option<Told> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+}
+
+/// A member that answers revocations itself. One that ends without an answer would never end, so this one answers then.
+pub struct Patient(BaseConsumer<Rebalances>);
+
+impl Patient {
+    /// A member of `group`, which takes part in `topic`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn join(group: &str, topic: &str) -> Result<Self> {
+        let member = Self(member(group, &[])?.create_with_context(Rebalances::default())?);
+        member.subscribe(&[topic])?;
+        Ok(member)
+    }
+}
+
+impl Deref for Patient {
+    type Target = BaseConsumer<Rebalances>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl Drop for Patient {
+    fn drop(&mut self) {
+        self.0.context().ending.store(true, Ordering::Release);
+        // A revocation that was left unanswered is answered by this; otherwise it only comes a moment early.
+        if let Ok(all) = self.0.assignment() {
+            let _ = self.0.incremental_unassign(&all);
+        }
     }
 }
 

@@ -108,17 +108,21 @@ async fn a_transaction_moves_without_duplicates_and_fences_an_earlier_life() -> 
     let name = unique("transaction");
     let first = transactional(&name)?;
     let member = scene.member()?;
-    let (mut message, mut copied) = (next(&member)?, 0);
     first.begin_transaction()?;
-    while copied < 3 {
+    let mut copied = 0;
+    // A message that outlives its member would keep it from ending.
+    let offset = loop {
+        let message = next(&member)?;
+        if copied == 3 {
+            break message.offset();
+        }
         if number(&message)? % KEYS == 0 {
             stored(send(&first, &scene.parking, 0, message.payload().context("no body")?).await?).await?;
             copied += 1;
         }
-        message = next(&member)?;
-    }
+    };
     let mine = member.group_metadata().context("it is a member")?;
-    first.send_offsets_to_transaction(&at(&scene.main, 0, message.offset())?, &mine, PATIENCE)?;
+    first.send_offsets_to_transaction(&at(&scene.main, 0, offset)?, &mine, PATIENCE)?;
 
     // It hangs here. Its next life takes over, and the first wakes up too late.
     let second = transactional(&name)?;

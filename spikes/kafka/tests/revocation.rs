@@ -3,17 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rdkafka::{
-    Message,
-    consumer::{BaseConsumer, Consumer},
-};
+use rdkafka::{Message, consumer::Consumer};
 use spike_driver::{PATIENCE, figure, unique};
-use spike_kafka::{LOOK, Rebalances, Told, at, commit, fill, member, topic};
-
-type Member = BaseConsumer<Rebalances>;
+use spike_kafka::{LOOK, Patient, Told, at, commit, fill, topic};
 
 /// The partition and offset of the next message, if one comes soon.
-fn look(member: &Member) -> Result<Option<(i32, i64)>> {
+fn look(member: &Patient) -> Result<Option<(i32, i64)>> {
     let Some(message) = member.poll(LOOK) else { return Ok(None) };
     let message = message?;
     Ok(Some((message.partition(), message.offset())))
@@ -25,8 +20,7 @@ async fn a_partition_stays_until_its_revocation_is_answered() -> Result<()> {
     for partition in 0..2 {
         fill(&topic, partition, 0..5_000).await?;
     }
-    let old: Member = member(&group, &[])?.create_with_context(Rebalances::default())?;
-    old.subscribe(&[&topic])?;
+    let old = Patient::join(&group, &topic)?;
     // What it has of each partition; everything is handled but the last.
     let mut has = [None, None];
     let begun = Instant::now();
@@ -38,8 +32,7 @@ async fn a_partition_stays_until_its_revocation_is_answered() -> Result<()> {
     }
     assert_eq!(old.context().next(), Some(Told::Assigned(vec![0, 1])));
 
-    let new: Member = member(&group, &[])?.create_with_context(Rebalances::default())?;
-    new.subscribe(&[&topic])?;
+    let new = Patient::join(&group, &topic)?;
     let begun = Instant::now();
     let revoked = loop {
         if let Some((partition, offset)) = look(&old)? {
@@ -84,6 +77,7 @@ async fn a_partition_stays_until_its_revocation_is_answered() -> Result<()> {
         begun.elapsed().as_secs_f64() * 1e3,
         first.1
     ));
+    assert_eq!((kept, more), (0, 0), "the client goes on with what it keeps, or with what it is to give up");
     assert_eq!(first, (revoked, next), "nothing is lost and nothing comes twice");
     Ok(())
 }

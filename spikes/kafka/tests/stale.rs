@@ -47,20 +47,44 @@ async fn a_commit_of_an_expelled_member_is_refused_while_the_group_has_members()
     let Scene { topic, group, expelled, holder } = expelled().await?;
     commit(&holder, &topic, 0, 8)?;
     let answer = commit(&expelled, &topic, 0, 5);
-    figure(&format!("the commit of the expelled member: {answer:?}"));
+    figure(&format!("the commit of the expelled member: {}", said(&answer)));
     assert!(answer.is_err(), "a stale commit counted");
     assert_eq!(committed(&group, &topic, 0)?, Some(8));
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_commit_of_an_expelled_member_after_all_others_have_left() -> Result<()> {
+async fn a_commit_of_an_expelled_member_is_refused_after_all_others_have_left() -> Result<()> {
     let Scene { topic, group, expelled, holder } = expelled().await?;
     commit(&holder, &topic, 0, 10)?;
     drop(holder);
     let answer = commit(&expelled, &topic, 0, 5);
-    let now = committed(&group, &topic, 0)?;
-    figure(&format!("the commit of the expelled member to the empty group: {answer:?}; the group stands at {now:?}"));
-    assert_eq!((answer.is_ok(), now), (true, Some(5)), "an empty group is fenced after all");
+    figure(&format!("the commit of the expelled member to the empty group: {}", said(&answer)));
+    assert!(answer.is_err(), "a stale commit counted");
+    assert_eq!(committed(&group, &topic, 0)?, Some(10));
     Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_no_member_moves_an_empty_group_only() -> Result<()> {
+    let (topic, group) = (topic("seek", 1).await?, unique("group"));
+    fill(&topic, 0, 0..10).await?;
+    let outsider: BaseConsumer = member(&group, &[])?.create()?;
+    let holder: BaseConsumer = member(&group, &[])?.create()?;
+    holder.subscribe(&[&topic])?;
+    next(&holder)?;
+    commit(&holder, &topic, 0, 8)?;
+    let with_members = commit(&outsider, &topic, 0, 3);
+    assert!(with_members.is_err(), "an outsider moved a group under its members");
+    assert_eq!(committed(&group, &topic, 0)?, Some(8));
+    drop(holder);
+    let without = commit(&outsider, &topic, 0, 3);
+    figure(&format!("an outsider's commit: with members {}; without {}", said(&with_members), said(&without)));
+    assert_eq!((without.is_ok(), committed(&group, &topic, 0)?), (true, Some(3)));
+    Ok(())
+}
+
+/// What came of a commit, in one line.
+fn said(answer: &Result<()>) -> String {
+    answer.as_ref().map_or_else(ToString::to_string, |()| "accepted".to_owned())
 }
