@@ -74,7 +74,8 @@ pub trait Deliveries: Send {
 /// What one member answers. Apart from [`Deliveries`], because a full prefetch must not stand in the way of settling.
 #[async_trait]
 pub trait Settler: Send + Sync {
-    /// Says what became of deliveries; answers for each, in order.
+    /// Says what became of deliveries; answers for each, in order. Where a broker does not confirm acknowledgements, `Ok`
+    /// says that one was sent while the delivery was still the member's own: after a lost connection it may come again.
     ///
     /// # Cancel safety
     /// Dropping the future leaves each settled or not.
@@ -102,7 +103,8 @@ pub trait Settler: Send + Sync {
     /// Moves the whole group in its logs. What its members hold becomes stale, and attempts count anew.
     ///
     /// # Errors
-    /// [`BrokerError::Refused`] where a topic of the group is no log.
+    /// [`BrokerError::Refused`] where a topic of the group is no log; [`BrokerError::Failed`] where a broker moves only
+    /// groups without members, and there are members elsewhere.
     async fn seek(&self, to: Start) -> Result<(), BrokerError>;
 
     /// Stops or resumes delivering from slices to this member. What it holds stays its own.

@@ -192,7 +192,8 @@ pub enum CommitError {
     Unknown(#[source] BoxError),
 }
 
-/// Slices that are to be given up. Completing or dropping it gives them up; at its deadline they are lost.
+/// Slices that are to be given up. Completing or dropping it gives them up; at its deadline they are lost. Until then a
+/// client may deliver nothing from other slices either, so whoever has nothing left to settle completes it at once.
 #[must_use = "dropping it gives the slices up at once"]
 pub struct Handover {
     slices: Vec<Slice>,

@@ -19,7 +19,8 @@
 //! 4. **One holder.** One member at a time holds a message; a stale holder can neither settle nor extend nor commit. Every
 //!    group gets every message. A commit is all or nothing.
 //! 5. **Moves copy first.** A dead letter is a confirmed copy, and then an acknowledgement: it may duplicate under the same
-//!    id, and never loses. The same is true of retries that an adapter emulates.
+//!    id, and never loses. The same is true of retries that an adapter emulates. What was settled before reaches the
+//!    broker before the copy does; otherwise a crash would bring it back behind what followed it.
 //! 6. **Order** by the [`Order`] of the subscription: one message of a key at a time, in the order of sending, whatever
 //!    fails; a message that waits stops its key and no other. After a dead letter the key goes on, or is held until it is
 //!    resumed.

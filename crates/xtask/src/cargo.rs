@@ -10,6 +10,8 @@ use serde::Deserialize;
 pub(crate) struct Metadata {
     /// Where the workspace lies.
     pub(crate) workspace_root: PathBuf,
+    /// Where it is built.
+    pub(crate) target_directory: PathBuf,
     /// Its members.
     pub(crate) packages: Vec<Package>,
 }

@@ -2,6 +2,7 @@
 
 mod cargo;
 mod ci;
+mod engines;
 mod fuzz;
 mod sim;
 mod test;
@@ -30,6 +31,8 @@ enum Chore {
     Sim(sim::Args),
     /// Check the layering of the crates and the habits that no compiler checks.
     Tidy,
+    /// Start, show and stop real brokers for tests.
+    Engines(engines::Args),
     /// Let libFuzzer look for bytes that a decoder does not take.
     Fuzz(fuzz::Args),
 }
@@ -40,6 +43,7 @@ fn main() -> Result<ExitCode> {
         Chore::Ci => ci::run()?,
         Chore::Sim(args) => return sim::run(&args),
         Chore::Tidy => tidy::run()?,
+        Chore::Engines(args) => engines::run(&args)?,
         Chore::Fuzz(args) => fuzz::run(&args)?,
     };
     Ok(if green { ExitCode::SUCCESS } else { ExitCode::FAILURE })

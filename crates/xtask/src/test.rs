@@ -1,20 +1,24 @@
 //! `cargo xtask test`: every test of the workspace through `cargo test`, with the counts of the whole run at the end.
 
+mod engines;
 mod tally;
 
 use std::{
     io::{self, BufRead, BufReader, Write},
-    process::ExitStatus,
+    process::{Command, ExitStatus},
 };
 
 use anyhow::{Context, Result};
 
-use crate::cargo;
+use crate::{cargo, engines::Engine};
 pub(crate) use tally::Tally;
 
 /// What to test.
 #[derive(clap::Args, Default)]
 pub(crate) struct Args {
+    /// Ask real brokers instead (`spikes/`): these engines, or all when none is named. They are started if need be.
+    #[arg(long, value_name = "NAME", num_args = 0..)]
+    engines: Option<Vec<Engine>>,
     /// Passed to `cargo test`: `-p mainspring-store`, `--doc`, a part of a test's name; all tests when absent.
     // A `--` and what follows it end up here, too, unless the `--` comes first.
     #[arg(allow_hyphen_values = true, value_name = "CARGO ARGUMENT")]
@@ -33,6 +37,9 @@ pub(crate) fn run_and_report(args: &Args) -> Result<bool> {
 
 /// Runs the tests, showing their output as it comes.
 pub(crate) fn run(args: &Args) -> Result<Tally> {
+    if let Some(named) = &args.engines {
+        return engines::run(args, named);
+    }
     let mut tally = Tally::default();
     if args.names_packages() {
         let status = cargo_test(args, &[], &mut tally)?;
@@ -71,14 +78,17 @@ impl Args {
 /// One call of `cargo test`. Both outputs go through one pipe, so that cargo's words about a test program stay next to
 /// those of the program.
 fn cargo_test(args: &Args, scope: &[&str], tally: &mut Tally) -> Result<ExitStatus> {
+    let mut command = cargo::command(&["test", "--no-fail-fast"]);
+    command.args(scope).args(args.all());
+    watch(command, tally)
+}
+
+/// Runs a `cargo test` to its end, showing its output as it comes.
+fn watch(mut command: Command, tally: &mut Tally) -> Result<ExitStatus> {
     let (reader, writer) = io::pipe()?;
-    let mut child = cargo::command(&["test", "--no-fail-fast"])
-        .args(scope)
-        .args(args.all())
-        .stdout(writer.try_clone()?)
-        .stderr(writer)
-        .spawn()
-        .context("cannot start `cargo test`")?;
+    let mut child = command.stdout(writer.try_clone()?).stderr(writer).spawn().context("cannot start `cargo test`")?;
+    // It holds the other end of the pipe, which would never end.
+    drop(command);
     let mut output = BufReader::new(reader);
     let mut line = Vec::new();
     while output.read_until(b'\n', &mut line)? > 0 {
@@ -106,6 +116,17 @@ mod tests {
         let args = Line::parse_from(line.split_whitespace()).args;
         assert_eq!(args.all().collect::<Vec<_>>().join(" "), expected);
         assert_eq!(args.names_packages(), names_packages);
+    }
+
+    #[test]
+    fn engines_are_named_or_all() {
+        let engines = |line: &str| Line::parse_from(line.split_whitespace()).args.engines;
+        assert_eq!(engines("test"), None);
+        assert_eq!(engines("test --engines"), Some(Vec::new()));
+        assert_eq!(engines("test --engines kafka rabbitmq"), Some(vec![Engine::Kafka, Engine::Rabbitmq]));
+        check("test --engines kafka -- stale", "-- stale", false);
+        let error = Line::try_parse_from(["test", "--engines", "redis"]).err().unwrap().to_string();
+        assert!(error.contains("there is no engine `redis`"), "{error}");
     }
 
     #[test]

@@ -45,6 +45,12 @@ impl Tally {
         }
     }
 
+    /// Something that was to be tested is not there, which is a failure by its own name.
+    pub(crate) fn missing(&mut self, what: &str) {
+        self.failed += 1;
+        self.notes.push(format!("failed: {what}"));
+    }
+
     /// Adds the counts of another call.
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
@@ -146,6 +152,16 @@ mod tests {
                         left out: 7 tests that the arguments did not select\n\
                         1 passed, 0 failed, 1 skipped";
         check(output, true, expected);
+    }
+
+    #[test]
+    fn what_is_missing_is_a_failure_by_name() {
+        let mut tally = Tally::default();
+        tally.line("test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.31s");
+        assert!(tally.is_green());
+        tally.missing("kafka: not ready");
+        assert!(!tally.is_green());
+        assert_eq!(tally.to_string(), "failed: kafka: not ready\n3 passed, 1 failed, 0 skipped");
     }
 
     #[test]
