@@ -1,6 +1,8 @@
 //! The committer: the one place that writes the log. It decides, writes once, syncs once, and answers all.
 
 mod ahead;
+mod answers;
+mod close;
 mod copy;
 mod decide;
 mod encode;
@@ -10,24 +12,24 @@ mod write;
 
 use std::{io, sync::Arc, thread::JoinHandle, time::Duration};
 
-use mainspring_store::{AppendError, Appended, StreamChange};
+use mainspring_store::{AppendError, StreamChange};
 use tokio::sync::oneshot;
 
 use crate::{
     catalog::Catalog,
     core::{Core, View},
-    directory::Keeper,
     disk::DiskFile,
-    format::{frame::FrameHead, segment::SEGMENT_HEAD},
+    format::frame::FrameHead,
     image::{Image, ImageWriter},
     open::Guard,
-    prepare::Prepared,
     queue::{Pending, Reply},
     rules::Rules,
     scan::Continuation,
     segment::Segment,
 };
 use ahead::Ahead;
+pub(crate) use answers::Answers;
+use answers::{Answer, Waiting};
 use decide::Decision;
 use encode::Scratch;
 pub(crate) use flight::Flight;
@@ -119,42 +121,6 @@ pub(crate) struct LogEnd {
     pub(crate) epoch: u32,
     pub(crate) continuation: Continuation,
     pub(crate) recorded: i64,
-}
-
-/// What is to be told to callers, at the latest when it is dropped. Waking them is the business of whoever leads: a runtime
-/// is quickest to wake its own tasks.
-#[must_use = "callers wait for their answers"]
-pub(crate) struct Answers(Vec<(oneshot::Sender<Reply>, Reply)>);
-
-impl Answers {
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-}
-
-impl Drop for Answers {
-    fn drop(&mut self) {
-        for (caller, reply) in self.0.drain(..) {
-            // It may have gone away; it finds out by repeating the append.
-            drop(caller.send(reply));
-        }
-    }
-}
-
-/// What waits for the next sync.
-#[derive(Default)]
-struct Waiting {
-    answers: Vec<Answer>,
-    changes: Vec<StreamChange>,
-}
-
-/// An answer that is given when what it rests on is durable.
-struct Answer {
-    reply: oneshot::Sender<Reply>,
-    result: Result<Appended, AppendError>,
-    prepared: Box<Prepared>,
-    /// Whether the append's own frame waits.
-    wrote: bool,
 }
 
 #[derive(Clone)]
@@ -413,27 +379,6 @@ impl Committer {
         }
     }
 
-    fn tell_waiting(&mut self, outcome: &Result<(), FlushError>) {
-        let waiting = std::mem::take(&mut self.waiting);
-        self.tell(waiting, outcome);
-    }
-
-    /// Finds the answers that rest on a flush with this outcome.
-    fn tell(&mut self, waiting: Waiting, outcome: &Result<(), FlushError>) {
-        for Answer { reply, result, prepared, wrote } in waiting.answers {
-            let result = match (outcome, result) {
-                (Err(FlushError::Unknown(error)), Ok(_)) if wrote => Err(AppendError::Unknown(again(error).into())),
-                (Err(FlushError::Cut(error)), Ok(_)) if wrote => Err(AppendError::Failed(again(error).into())),
-                (Err(FlushError::Unknown(error) | FlushError::Cut(error)), Err(AppendError::Conflict(_))) => {
-                    Err(AppendError::Failed(again(error).into()))
-                }
-                // What rests only on what was durable before stands: a repeated append among others.
-                (_, result) => result,
-            };
-            self.answers.push((reply, Reply { result, prepared }));
-        }
-    }
-
     /// Frames that wait are not going to be written.
     fn forget_waiting(&mut self) {
         self.tip = self.image.kept();
@@ -460,67 +405,6 @@ impl Committer {
             WriterState::Poisoned(reason) => Err(Refused::Poisoned(reason.clone())),
             WriterState::Closed => Err(Refused::Closed),
         }
-    }
-
-    /// Marks the end of the log as synced, takes no more events and gives the directory free. Closing again does nothing.
-    /// Nobody carries a flight.
-    pub(crate) fn close(&mut self) -> Result<(), io::Error> {
-        if matches!((&self.log, &self.state), (Place::Lost, WriterState::Open)) {
-            // A panic took the log away, and nobody has come since.
-            self.abandon();
-        }
-        self.settle();
-        let closed = self.end_writing();
-        self.guard = None;
-        closed
-    }
-
-    fn end_writing(&mut self) -> Result<(), io::Error> {
-        if let Some(sealing) = self.sealing.take()
-            && sealing.join().is_err()
-        {
-            tracing::warn!("building an index panicked; opening builds it again");
-        }
-        Keeper::stop(&self.core);
-        if let Some(ahead) = self.ahead.take() {
-            ahead.abandon(&*self.core.disk);
-        }
-        match &self.state {
-            WriterState::Open => {}
-            WriterState::Closed => return Ok(()),
-            WriterState::Poisoned(reason) => {
-                let error = io::Error::other(Refused::Poisoned(reason.clone()));
-                self.core.close();
-                return Err(error);
-            }
-        }
-        let marked = self.write_mark();
-        self.state = WriterState::Closed;
-        self.core.close();
-        marked
-    }
-
-    /// Writes an empty frame, whose sync mark covers everything before it.
-    fn write_mark(&mut self) -> io::Result<()> {
-        if self.end as u64 == SEGMENT_HEAD {
-            return Ok(());
-        }
-        self.encode_mark();
-        self.flush().map_err(|(FlushError::Cut(error) | FlushError::Unknown(error))| error)?;
-        let end = self.end as u64;
-        let log = self.log_here();
-        log.file.set_len(end)?;
-        log.allocated = end;
-        Ok(())
-    }
-}
-
-impl Drop for Committer {
-    fn drop(&mut self) {
-        if let Err(error) = self.close() {
-            tracing::warn!(%error, "the event store was not closed cleanly; opening it recovers");
-        }
-        drop(self.answers());
     }
 }
 
