@@ -81,7 +81,10 @@ fn fetched(place: &Place) -> Result<PathBuf> {
         let pom = cargo::metadata()?.workspace_root.join("peers/kafka-server/pom.xml");
         let output = format!("-DoutputDirectory={}", draft.display());
         machine::run(
-            Command::new("mvn").args(["-q", "-B", "-f"]).arg(pom).args(["dependency:copy-dependencies", &output]),
+            Command::new("mvn")
+                .args(["-q", "-B", "-Dstyle.color=never", "-f"])
+                .arg(pom)
+                .args(["dependency:copy-dependencies", &output]),
         )?;
         fs::rename(&draft, &libs).with_context(|| format!("cannot rename {}", draft.display()))?;
     }
