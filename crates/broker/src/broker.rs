@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use mainspring_store::{Append, Appended, Store};
 
 use crate::{
     Admin, BrokerError, Capabilities, CommitError, Confirmations, DeliveryTag, Destination, Drift, Ensure, Limit,
@@ -119,4 +120,31 @@ pub trait Settler: Send + Sync {
     /// # Errors
     /// [`BrokerError`] when the broker may not have heard of it.
     async fn close(&self, deadline: Instant) -> Result<(), BrokerError>;
+
+    /// The same with events of the user's, where deliveries are settled by events of a store.
+    fn in_store(&self) -> Option<&dyn InStore> {
+        None
+    }
+}
+
+/// Settles, sends and appends in one commit, on a broker that is made of an event store.
+#[async_trait]
+pub trait InStore: Send + Sync {
+    /// The store; whoever decides about an append reads it here.
+    fn store(&self) -> Store;
+
+    /// What [`Settler::commit`] does, and `append` with it: all of it or nothing, in one append.
+    ///
+    /// # Errors
+    /// [`CommitError`]; nothing happened unless it is [`CommitError::Unknown`]. What the store says of `append` is
+    /// [`CommitError::Append`].
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves all or nothing.
+    async fn append(
+        &self,
+        append: Append,
+        outcomes: Vec<(DeliveryTag, Outcome)>,
+        out: Vec<Message>,
+    ) -> Result<(Appended, Vec<Receipt>), CommitError>;
 }

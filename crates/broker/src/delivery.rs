@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use jiff::Timestamp;
 use mainspring_event::EventId;
-use mainspring_store::BoxError;
+use mainspring_store::{AppendError, BoxError};
 
 use crate::{Group, Message, Place, SendError, Slice};
 
@@ -184,6 +184,9 @@ pub enum CommitError {
         /// Why.
         source: SendError,
     },
+    /// The store did not take the events that were to be committed too: a conflict is decided anew.
+    #[error("the events of the commit were not appended")]
+    Append(#[source] AppendError),
     /// The broker cannot settle and send together.
     #[error("atomic commits are not possible here")]
     Refused,

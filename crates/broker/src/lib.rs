@@ -76,7 +76,7 @@ mod send;
 mod topology;
 
 pub use admin::{Admin, GroupStatus, Pending, Resume, Scheduled};
-pub use broker::{Broker, Deliveries, Settler};
+pub use broker::{Broker, Deliveries, InStore, Settler};
 pub use capabilities::{Capabilities, Durability, Feature, Limits, Support};
 pub use dead_letter::DeadLetter;
 pub use delivery::{CommitError, Delivery, DeliveryTag, Handover, Limit, Next, Outcome, SettleError, SubscriptionSpec};
