@@ -159,6 +159,9 @@ pub enum SettleError {
     /// The copy that had to come first was not confirmed, so nothing was acknowledged.
     #[error("the message could not be moved, so it was not settled")]
     NotMoved(#[source] SendError),
+    /// It did not count, and may be tried again.
+    #[error("not settled now; try again")]
+    Failed(#[source] BoxError),
     /// May have counted. The message may come again.
     #[error("may have been settled; the message may come again")]
     Unknown(#[source] BoxError),

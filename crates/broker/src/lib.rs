@@ -60,6 +60,7 @@
 //! ```
 
 mod admin;
+mod assign;
 mod broker;
 mod capabilities;
 mod dead_letter;
@@ -76,6 +77,7 @@ mod send;
 mod topology;
 
 pub use admin::{Admin, GroupStatus, Pending, Resume, Scheduled};
+pub use assign::assign;
 pub use broker::{Broker, Deliveries, InStore, Settler};
 pub use capabilities::{Capabilities, Durability, Feature, Limits, Support};
 pub use dead_letter::DeadLetter;

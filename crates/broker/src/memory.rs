@@ -2,7 +2,6 @@
 //!
 //! Every broker is compared with it, so it favours the obvious over the fast: each call looks at everything there is.
 
-mod assign;
 mod choice;
 mod creating;
 mod group;

@@ -9,14 +9,13 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::{
-    assign::assign,
     choice::{choose, order_key},
     state::{HANDOVER, later},
     topic::Stored,
 };
 use crate::{
     Delivery, DeliveryTag, Destination, GroupStatus, Limit, Message, Order, Sharing, Slice, Subscription,
-    SubscriptionSpec,
+    SubscriptionSpec, assign,
 };
 
 /// A message that the group has not settled.

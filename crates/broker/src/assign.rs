@@ -3,7 +3,12 @@
 /// The owner of each slice, from the owner it has now.
 ///
 /// Numbers of slices differ by at most one between members. With more members than slices, some have none.
-pub(super) fn assign(owners: &[Option<u64>], members: &[u64]) -> Vec<Option<u64>> {
+///
+/// ```
+/// use mainspring_broker::assign;
+/// assert_eq!(assign(&[Some(1), Some(1), None], &[1, 2]), [Some(1), Some(1), Some(2)]);
+/// ```
+pub fn assign(owners: &[Option<u64>], members: &[u64]) -> Vec<Option<u64>> {
     if members.is_empty() {
         return vec![None; owners.len()];
     }
