@@ -73,7 +73,7 @@ impl Admin for EmbeddedBroker {
             if complete {
                 break tickets;
             }
-            match shared.change(|state| state.schedule.to_read(state.now, true)) {
+            match shared.change(|state| state.schedule.must_read(state.now, true)) {
                 Some((stretch, stored)) => read_stretch(shared, stretch, stored).await.map_err(failed)?,
                 // Somebody else reads it.
                 None => tokio::task::yield_now().await,

@@ -248,7 +248,7 @@ impl Schedule {
     }
 
     /// A stretch that has to be read because its time has come or because somebody `asks` for it, and how far.
-    pub(crate) fn to_read(&mut self, now: Timestamp, asks: bool) -> Option<(i64, u64)> {
+    pub(crate) fn must_read(&mut self, now: Timestamp, asks: bool) -> Option<(i64, u64)> {
         let near = stretch_of(now) + 1;
         let (number, stretch) = self.stretches.iter_mut().find(|(number, stretch)| {
             stretch.index.is_none() && stretch.meanwhile.is_none() && stretch.stored > 0 && (asks || **number <= near)
