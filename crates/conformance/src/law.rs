@@ -132,24 +132,6 @@ pub(crate) fn check_one_of<B: Subjected + ?Sized>(laws: &[Law<B>], group: &str, 
     }
 }
 
-/// Which of the laws that are called `group::name` do not notice that `backend` is broken: a law that cannot fail is none.
-///
-/// # Panics
-/// When there is no law of one of the names.
-pub fn unnoticed<'a, B: Subjected + ?Sized>(laws: &[Law<B>], names: &[&'a str], backend: &Arc<B>) -> Vec<&'a str> {
-    let notices = |name: &str| {
-        let law = laws.iter().find(|law| format!("{law:?}") == name);
-        let law = law.unwrap_or_else(|| panic!("there is no law `{name}`"));
-        matches!(law.judge(backend.clone()), Verdict::Broken(_))
-    };
-    names.iter().copied().filter(|name| !notices(name)).collect()
-}
-
-/// Which laws are not among those that are called `group::name`.
-pub fn unlisted<B: Subjected + ?Sized>(laws: &[Law<B>], listed: &[&str]) -> Vec<String> {
-    laws.iter().map(|law| format!("{law:?}")).filter(|law| !listed.contains(&law.as_str())).collect()
-}
-
 /// Waits for spawned tasks and passes their panics on.
 pub(crate) async fn join<T>(tasks: impl IntoIterator<Item = tokio::task::JoinHandle<T>>) -> Vec<T> {
     let mut results = Vec::new();
