@@ -118,11 +118,17 @@ pub fn check(group: &str, name: &str, backend: &dyn Backend) {
     check_one_of(crate::LAWS, group, name, backend);
 }
 
-/// Asks the law `group::name` of `laws`.
-pub(crate) fn check_one_of<B: Subjected + ?Sized>(laws: &[Law<B>], group: &str, name: &str, backend: &B) {
+/// Asks the law `group::name` of `laws`, unless the backend has opted out of it.
+pub(crate) fn check_one_of<B: Subjected + ?Sized>(
+    laws: &[Law<B>],
+    group: &str,
+    name: &str,
+    backend: &B,
+) -> Option<OptOut<B::Need>> {
     let law = laws.iter().find(|law| law.group == group && law.name == name);
     let law = law.unwrap_or_else(|| panic!("there is no law {group}::{name}"));
-    match law.opted_out(backend) {
+    let opted_out = law.opted_out(backend);
+    match opted_out {
         None => law.ask(backend),
         Some(OptOut { lacks, why }) => {
             // Straight to the terminal: the test harness would swallow what a passing test prints.
@@ -130,6 +136,7 @@ pub(crate) fn check_one_of<B: Subjected + ?Sized>(laws: &[Law<B>], group: &str, 
             std::io::stderr().write_all(line.as_bytes()).expect("the terminal takes a line");
         }
     }
+    opted_out
 }
 
 /// Waits for spawned tasks and passes their panics on.

@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every test of the workspace through `cargo test`, with the counts of the whole run at the end.
 
+mod brokers;
 mod engines;
 mod tally;
 mod watch;
@@ -12,6 +13,7 @@ use crate::{
     cargo,
     engines::{self as servers, Engine},
 };
+use brokers::Reports;
 pub(crate) use tally::Tally;
 use watch::watch;
 
@@ -45,30 +47,43 @@ pub(crate) fn ask(engines: &[Engine]) -> Result<Tally> {
     engines::run(&Args { down: true, ..Args::default() }, engines)
 }
 
-/// Runs the tests, showing their output as it comes.
+/// Runs the tests, showing their output as it comes, and then the brokers side by side.
 pub(crate) fn run(args: &Args) -> Result<Tally> {
     if let Some(named) = &args.engines {
         return engines::run(args, &servers::chosen(named));
     }
+    let reports = Reports::begin()?;
     let mut tally = Tally::default();
     if args.names_packages() {
-        let status = cargo_test(args, &[], &mut tally)?;
+        let status = cargo_test(args, &[], &reports, &mut tally)?;
         tally.finished(status.success(), "the selected tests");
-        return Ok(tally);
+    } else {
+        test_workspace(args, &reports, &mut tally)?;
     }
-    let status = cargo_test(args, &["--workspace"], &mut tally)?;
+    match reports.print() {
+        Ok(false) if args.all().next().is_none() => {
+            tally.missing("no law of the Broker contract was asked of any broker");
+        }
+        Ok(_) => {}
+        Err(error) => tally.missing(&format!("the brokers cannot be shown side by side: {error:#}")),
+    }
+    Ok(tally)
+}
+
+fn test_workspace(args: &Args, reports: &Reports, tally: &mut Tally) -> Result<()> {
+    let status = cargo_test(args, &["--workspace"], reports, tally)?;
     if tally.ran_nothing() && tally.could_not_compile() {
         // Cargo runs nothing at all when anything does not compile. One broken crate must not hide the other results.
         println!("\nSomething does not compile; the crates are tested one by one.");
         for package in cargo::metadata()?.packages {
             let mut own = Tally::default();
-            let status = cargo_test(args, &["-p", &package.name], &mut own)?;
+            let status = cargo_test(args, &["-p", &package.name], reports, &mut own)?;
             own.finished(status.success(), &format!("`-p {}`", package.name));
             tally.add(own);
         }
     }
     tally.finished(status.success(), "the workspace");
-    Ok(tally)
+    Ok(())
 }
 
 impl Args {
@@ -87,9 +102,9 @@ impl Args {
 
 /// One call of `cargo test`. Both outputs go through one pipe, so that cargo's words about a test program stay next to
 /// those of the program.
-fn cargo_test(args: &Args, scope: &[&str], tally: &mut Tally) -> Result<ExitStatus> {
+fn cargo_test(args: &Args, scope: &[&str], reports: &Reports, tally: &mut Tally) -> Result<ExitStatus> {
     let mut command = cargo::command(&["test", "--no-fail-fast"]);
-    command.args(scope).args(args.all());
+    command.args(scope).args(args.all()).env(brokers::VARIABLE, reports.dir());
     watch(command, None, tally)
 }
 
