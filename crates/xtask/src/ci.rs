@@ -109,6 +109,16 @@ mod tests {
     }
 
     #[test]
+    fn engines_that_are_left_out_are_named_beside_the_counts() {
+        let mut counts = Tally::default();
+        let args = Args { without: Engine::ALL.to_vec() };
+        assert!(ask(&args, &mut counts).unwrap(), "leaving out is no failure");
+        let said = counts.to_string();
+        assert!(said.contains("left out: the questions to rabbitmq4, because of `--without rabbitmq4`\n"), "{said}");
+        assert_eq!(said.matches("left out").count(), Engine::ALL.len());
+    }
+
+    #[test]
     fn an_outcome_is_one_aligned_line() {
         let outcome = Outcome { name: "clippy", green: false, took: Duration::from_millis(12_340) };
         assert_eq!(outcome.to_string(), "clippy   FAILED    12.3 s");
