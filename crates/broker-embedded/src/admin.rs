@@ -62,6 +62,11 @@ impl Admin for EmbeddedBroker {
         browsing::browse(self.shared(), at, limit).await
     }
 
+    async fn find(&self, group: &Group, place: &Place) -> Result<Option<Pending>, BrokerError> {
+        let at = self.shared().open(|state| state.group(group))??;
+        browsing::find(self.shared(), at, place).await
+    }
+
     async fn purge(&self, group: &Group) -> Result<u64, BrokerError> {
         let turn = self.shared().moving.clone().lock_owned().await;
         let (done, answered) = answer();

@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use mainspring_broker::{BrokerError, Pending};
+use mainspring_broker::{BrokerError, Pending, Place};
 
 use crate::{loading::read_messages, shared::Shared, state::State, topic::Stored};
 
@@ -40,6 +40,19 @@ pub(crate) async fn browse(shared: &Shared, group: usize, limit: usize) -> Resul
         pending.extend(lanes[first].read.pop_front().map(|(_, shown)| shown));
     }
     Ok(pending)
+}
+
+/// The message of a group at a place.
+pub(crate) async fn find(shared: &Shared, group: usize, place: &Place) -> Result<Option<Pending>, BrokerError> {
+    let Some((slice, offset)) = shared.lock().spot(group, place) else { return Ok(None) };
+    let (stream, named, _) = shared.lock().stream_of(group, slice);
+    let read = read_messages(&shared.store, &named, &stream, offset, 1).await;
+    let mut messages = read.map_err(|error| BrokerError::Failed(error.into()))?;
+    let Some(stored) = messages.pop().filter(|stored| stored.place == *place) else { return Ok(None) };
+    Ok(shared.change(|state| {
+        let number = state.items_of(group, slice).get(&offset).copied();
+        state.show(group, slice, &stored, number)
+    }))
 }
 
 impl Lane {

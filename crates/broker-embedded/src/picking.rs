@@ -156,7 +156,7 @@ async fn read_run(
 
 impl State {
     /// Where a place lies in a group, if it lies in one of its slices and something is stored there.
-    fn spot(&self, group: usize, place: &Place) -> Option<Spot> {
+    pub(crate) fn spot(&self, group: usize, place: &Place) -> Option<Spot> {
         let topic = *self.topic_of.get(&place.slice.topic)?;
         let partition = place.slice.partition as usize;
         let known = self.topics[topic].partitions.get(partition)?;

@@ -29,6 +29,12 @@ pub trait Admin: Send + Sync {
     /// [`BrokerError::NoGroup`], or when that cannot be said now.
     async fn browse(&self, group: &Group, limit: usize) -> Result<Vec<Pending>, BrokerError>;
 
+    /// The message of a group at a place, if [`browse`](Self::browse) would show it. Takes nothing either.
+    ///
+    /// # Errors
+    /// [`BrokerError::NoGroup`], or when that cannot be said now.
+    async fn find(&self, group: &Group, place: &Place) -> Result<Option<Pending>, BrokerError>;
+
     /// Removes what a group has not settled and nobody holds. Says how many messages that were.
     ///
     /// # Errors

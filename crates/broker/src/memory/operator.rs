@@ -35,17 +35,19 @@ impl Admin for MemoryBroker {
     }
 
     async fn browse(&self, group: &Group, limit: usize) -> Result<Vec<Pending>, BrokerError> {
-        let pending = |item: &Item| Pending {
-            message: item.stored.message.clone(),
-            place: Some(item.stored.place.clone()),
-            attempts: item.attempts,
-            in_flight: item.is_held(),
-        };
         let browsed = self.connected(|state| {
             let items = state.groups.get(group)?.items.values().filter(|item| item.status != Status::Dead);
             Some(items.take(limit).map(pending).collect())
         });
         browsed?.ok_or_else(|| BrokerError::NoGroup(group.clone()))
+    }
+
+    async fn find(&self, group: &Group, place: &Place) -> Result<Option<Pending>, BrokerError> {
+        let found = self.connected(|state| {
+            let mut items = state.groups.get(group)?.items.values().filter(|item| item.status != Status::Dead);
+            Some(items.find(|item| item.stored.place == *place).map(pending))
+        });
+        found?.ok_or_else(|| BrokerError::NoGroup(group.clone()))
     }
 
     async fn purge(&self, group: &Group) -> Result<u64, BrokerError> {
@@ -128,4 +130,9 @@ impl Admin for MemoryBroker {
             Ok(waiting)
         })?
     }
+}
+
+fn pending(item: &Item) -> Pending {
+    let (message, place) = (item.stored.message.clone(), Some(item.stored.place.clone()));
+    Pending { message, place, attempts: item.attempts, in_flight: item.is_held() }
 }

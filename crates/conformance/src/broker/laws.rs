@@ -227,6 +227,7 @@ macro_rules! each_broker_law {
                 lag_counts_what_is_not_settled,
                 browsing_takes_nothing,
                 browsing_goes_in_order_over_all_slices needs [With(Replay)],
+                what_is_shown_is_found_at_its_place,
                 purging_removes_what_nobody_holds,
                 removing_takes_only_what_is_named,
                 schedules_are_listed needs [With(Delay)],

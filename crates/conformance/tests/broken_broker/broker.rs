@@ -55,6 +55,7 @@ pub(crate) struct Flaw {
     pub(crate) topics: fn(Vec<TopicStatus>) -> Vec<TopicStatus>,
     pub(crate) groups: fn(Vec<GroupStatus>) -> Vec<GroupStatus>,
     pub(crate) browse: for<'a> fn(&'a Broken, &'a Group, usize) -> Answer<'a, Vec<Pending>>,
+    pub(crate) find: for<'a> fn(&'a Broken, &'a Group, &'a Place) -> Answer<'a, Option<Pending>>,
     pub(crate) purge: for<'a> fn(&'a Broken, &'a Group) -> Answer<'a, u64>,
     pub(crate) remove: for<'a> fn(&'a Broken, &'a Group, &'a [Place]) -> Answer<'a, u64>,
     pub(crate) resubmit: for<'a> fn(&'a Broken, &'a Group, &'a Place, Message) -> Answer<'a, Receipt>,
@@ -95,6 +96,7 @@ pub(crate) const SOUND: Flaw = Flaw {
     topics: |topics| topics,
     groups: |groups| groups,
     browse: |broker, group, limit| Admin::browse(&broker.inner, group, limit),
+    find: |broker, group, place| Admin::find(&broker.inner, group, place),
     purge: |broker, group| Admin::purge(&broker.inner, group),
     remove: |broker, group, places| Admin::remove(&broker.inner, group, places),
     resubmit: |broker, from, place, message| Admin::resubmit(&broker.inner, from, place, message),
@@ -297,6 +299,10 @@ impl Admin for Broken {
 
     async fn browse(&self, group: &Group, limit: usize) -> Result<Vec<Pending>, BrokerError> {
         (self.flaw.browse)(self, group, limit).await
+    }
+
+    async fn find(&self, group: &Group, place: &Place) -> Result<Option<Pending>, BrokerError> {
+        (self.flaw.find)(self, group, place).await
     }
 
     async fn purge(&self, group: &Group) -> Result<u64, BrokerError> {

@@ -98,6 +98,29 @@ pub(crate) async fn browsing_goes_in_order_over_all_slices(backend: &dyn Backend
     }
 }
 
+/// What a look shows is found at its place, and nothing else is.
+pub(crate) async fn what_is_shown_is_found_at_its_place(backend: &dyn Backend) {
+    let subject = Subject::with(backend, &with_groups([billing()])).await;
+    let Some(admin) = subject.admin() else { return };
+    let receipts = subject.stored(orders(4)).await;
+    let places: Option<Vec<_>> = receipts.into_iter().map(|receipt| receipt.place).collect();
+    let Some(places) = places else { return };
+    let mut member = subject.member().await;
+    let taken = member.take(2).await;
+    member.ack(&taken[0]).await;
+    let shown = admin.browse(&group(BILLING), 9).await.expect("a group can be browsed");
+    assert_eq!(shown.len(), 3);
+    for place in &places {
+        let found = admin.find(&group(BILLING), place).await.expect("a place can be looked at");
+        let expected = shown.iter().find(|pending| pending.place.as_ref() == Some(place));
+        assert_eq!(found.as_ref(), expected, "{place}");
+    }
+    let never = mainspring_broker::Place { offset: 1_000, ..places[0].clone() };
+    assert_eq!(admin.find(&group(BILLING), &never).await.expect("a place can be looked at"), None);
+    member.ack(&taken[1]).await;
+    assert_eq!(sorted(member.handle(2).await).len(), 2);
+}
+
 /// Purging removes what nobody holds, of one group only.
 pub(crate) async fn purging_removes_what_nobody_holds(backend: &dyn Backend) {
     let subject = Subject::with(backend, &with_groups([billing(), shipping()])).await;

@@ -46,6 +46,18 @@ pub(crate) const FLAWS: &[Flaw] = &[
         ..SOUND
     },
     Flaw {
+        name: "finds what is settled",
+        caught_by: &["operators::what_is_shown_is_found_at_its_place"],
+        find: |broker, group, place| {
+            Box::pin(async move {
+                let found = broker.inner.find(group, place).await?;
+                let mut shown = broker.inner.browse(group, 1).await?;
+                Ok(found.or_else(|| shown.pop()))
+            })
+        },
+        ..SOUND
+    },
+    Flaw {
         name: "removes everything that nobody holds",
         caught_by: &["operators::removing_takes_only_what_is_named"],
         remove: |broker, group, places| {
