@@ -111,9 +111,9 @@ impl GroupState {
         })
     }
 
-    /// Whether one of its bindings selects the message.
+    /// Whether it gets the message.
     pub(crate) fn wants(&self, message: &Message) -> bool {
-        self.spec.bindings.iter().any(|binding| binding.selects(message))
+        self.spec.selects(message)
     }
 
     /// The place of a slice among those of the group, if it is bound to the topic.

@@ -112,6 +112,12 @@ impl State {
         Ok(())
     }
 
+    /// A message that is sent again, whatever its id, if it has a route.
+    pub(crate) fn prepare_again(&self, prepared: Prepared) -> Result<Outgoing, SendError> {
+        let Prepared { message, written, expires, due } = prepared;
+        Ok(Outgoing { topic: self.route(&message)?, message, written, expires, due })
+    }
+
     /// What is to be said of a batch.
     fn answer(&mut self, answers: Vec<Answer>, landed: Result<Landed, Failure>) -> Vec<Result<Receipt, SendError>> {
         let answer = |answer| match (answer, &landed) {

@@ -36,6 +36,7 @@ canaries! {
     wrong_routes_are_caught: flaws::ROUTES,
     wrong_logs_are_caught: flaws::LOGS,
     misled_operators_are_caught: flaws::OPERATORS,
+    lossy_resubmissions_are_caught: flaws::RESUBMITTING,
 }
 
 /// Only features and a second life can be opted out of, and what is opted out of must be refused by name.
