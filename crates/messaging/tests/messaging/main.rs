@@ -1,0 +1,13 @@
+//! Subscriptions on the reference model of a broker.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
+
+mod attempts;
+mod batches;
+mod faulty;
+mod flow;
+mod handlers;
+mod lifecycle;
+mod publishing;
+mod starting;
+mod support;
