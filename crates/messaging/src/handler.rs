@@ -106,10 +106,10 @@ where
     let answer = handler.call(arguments).await.into_settlement();
     let transaction = context.take_transaction();
     match (answer, transaction) {
-        (Ok(settlement @ (Settlement::Outcome(Outcome::Ack) | Settlement::Reply(_))), Some(transaction)) => {
+        (Ok(settlement @ (Settlement::Outcome(Outcome::Ack) | Settlement::Reply { .. })), Some(transaction)) => {
             Ok(match transaction.commit().await? {
                 Committed::Done => Called::Done(settlement),
-                Committed::Settled => Called::Done(Settlement::Settled),
+                Committed::Settled => Called::Done(settled(settlement)),
                 Committed::Overtaken(failure) => Called::Overtaken(failure),
             })
         }
@@ -117,6 +117,14 @@ where
         // Any other answer drops the transaction, which rolls it back.
         (Ok(settlement), _) => Ok(Called::Done(in_batches(context, settlement)?)),
         (Err(failure), _) => Err(failure),
+    }
+}
+
+/// The same, settled already; an answer is still to be sent.
+fn settled(settlement: Settlement) -> Settlement {
+    match settlement {
+        Settlement::Reply { event, .. } => Settlement::Reply { event, settled: true },
+        _ => Settlement::Settled,
     }
 }
 

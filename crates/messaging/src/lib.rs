@@ -56,12 +56,14 @@
 
 mod batch;
 mod cause;
+mod commit;
 mod context;
 mod error;
 mod extract;
 mod handler;
 mod metrics;
 mod publish;
+mod reply;
 mod route;
 mod runner;
 mod settlement;
@@ -73,6 +75,7 @@ mod worker;
 
 pub use batch::Batch;
 pub use cause::Cause;
+pub use commit::{Commit, Outgoing};
 pub use context::{Committed, Context, Transaction};
 pub use error::{RunError, StartError};
 pub use extract::{Attempt, Delivered, Extract, FromDelivery, FromRef, Raw, ReadError, Rejection, State, Takes};

@@ -95,6 +95,9 @@ pub enum PublishError {
     /// The broker has not taken it.
     #[error(transparent)]
     Send(#[from] SendError),
+    /// It was to be a part of a commit whose handler has returned already.
+    #[error("the handler has returned and its commit is closed: publish before that")]
+    Closed,
 }
 
 impl Publisher {
@@ -126,6 +129,10 @@ impl Publisher {
     /// How many events were published by this publisher and its clones, by event type: `events_published_total`.
     pub fn samples(&self) -> Vec<Sample> {
         self.published.samples()
+    }
+
+    pub(crate) fn counted(&self) -> &Published {
+        &self.published
     }
 
     /// The broker.

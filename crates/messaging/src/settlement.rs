@@ -14,7 +14,12 @@ pub enum Settlement {
     /// To be settled so.
     Outcome(Outcome),
     /// Acknowledged, after this answer was sent to whoever asked.
-    Reply(Box<NewEvent>),
+    Reply {
+        /// The answer.
+        event: Box<NewEvent>,
+        /// Whether the delivery is settled already.
+        settled: bool,
+    },
     /// Each delivery of a batch for itself, in their order.
     Each(Vec<Result<(), Failure>>),
     /// Settled already, together with what the handler did.
@@ -60,7 +65,7 @@ impl IntoSettlement for Settlement {
 
 impl<E: Event> IntoSettlement for Reply<E> {
     fn into_settlement(self) -> Result<Settlement, Failure> {
-        Ok(Settlement::Reply(Box::new(event_of("reply", &self.0)?)))
+        Ok(Settlement::Reply { event: Box::new(event_of("reply", &self.0)?), settled: false })
     }
 }
 

@@ -274,7 +274,8 @@ impl Worker {
         let now = Instant::now();
         let took = Some(now - began);
         match answer {
-            Ok(Settlement::Settled) => {
+            // An answer was sent and replaced by what becomes of its delivery before.
+            Ok(Settlement::Settled | Settlement::Reply { .. }) => {
                 for delivery in deliveries.iter() {
                     self.note(delivery, End::Success, took);
                     self.held.end(delivery.tag);
@@ -289,12 +290,6 @@ impl Worker {
             Ok(Settlement::Outcome(outcome)) => {
                 for delivery in deliveries.iter() {
                     self.answered(delivery, Ok(&outcome), took, now);
-                }
-            }
-            // An answer was sent and replaced by an acknowledgement before.
-            Ok(Settlement::Reply(_)) => {
-                for delivery in deliveries.iter() {
-                    self.answered(delivery, Ok(&Outcome::Ack), took, now);
                 }
             }
             Err(failure) => {

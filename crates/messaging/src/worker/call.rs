@@ -8,7 +8,7 @@ use mainspring_retry::Failure;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use crate::{BoxFuture, Context, Route, Settlement, context::Surroundings};
+use crate::{BoxFuture, Context, Route, Settlement, context::Surroundings, reply};
 
 /// What a call came to.
 pub(super) struct Called {
@@ -38,7 +38,10 @@ pub(super) fn call(
         };
         let answer = AssertUnwindSafe(handled).catch_unwind().await.unwrap_or_else(|panic| Err(panicked(&*panic)));
         let answer = match answer {
-            Ok(Settlement::Reply(_)) => Ok(Settlement::Outcome(Outcome::Ack)),
+            Ok(Settlement::Reply { event, settled }) => {
+                reply::send(&deliveries[0], *event, &surroundings).await;
+                Ok(if settled { Settlement::Settled } else { Settlement::Outcome(Outcome::Ack) })
+            }
             answer => answer,
         };
         Called { deliveries, answer, began }

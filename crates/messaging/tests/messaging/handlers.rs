@@ -95,7 +95,7 @@ async fn a_handler_answers_in_several_ways() {
     }
     let placed = Placed { order: 7 };
     assert!(matches!(deliver(retry, &placed, &()).await, Ok(Settlement::Outcome(Outcome::Release))));
-    let Ok(Settlement::Reply(event)) = deliver(reply, &placed, &()).await else { panic!("a reply") };
+    let Ok(Settlement::Reply { event, .. }) = deliver(reply, &placed, &()).await else { panic!("a reply") };
     assert_eq!((event.event_type.as_str(), &event.payload[..]), ("Shipped", &b"{\"order\":7}"[..]));
     let failure = deliver(text, &placed, &()).await.unwrap_err();
     assert_eq!((failure.advice(), failure.to_string().as_str()), (Advice::BySchedule, "no"));

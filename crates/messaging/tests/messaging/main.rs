@@ -4,6 +4,8 @@
 
 mod attempts;
 mod batches;
+mod commits;
+mod double;
 mod faulty;
 mod flow;
 mod handlers;
