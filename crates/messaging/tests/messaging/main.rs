@@ -9,6 +9,7 @@ mod double;
 mod faulty;
 mod flow;
 mod handlers;
+mod inbox;
 mod lifecycle;
 mod publishing;
 mod starting;
