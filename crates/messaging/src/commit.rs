@@ -15,8 +15,8 @@ use mainspring_retry::{Advise, Failure};
 use mainspring_store::{Append, AppendError, Store};
 
 use crate::{
-    BoxFuture, Cause, Committed, Context, FromDelivery, PublishError, Rejection, Takes, Transaction,
-    metrics::Published, publish::message_of,
+    BoxFuture, Cause, Committed, Context, FromDelivery, PublishError, Publisher, Rejection, Takes, Transaction,
+    publish::message_of,
 };
 
 /// How often a commit is repeated at most after the broker could not say what became of it.
@@ -160,8 +160,8 @@ impl<S: Sync> FromDelivery<S> for Commit {
         }
         let commit = Self { store, decisions, cause: Arc::new(cause), staged: Arc::default() };
         let tag = delivery.tag;
-        let published = context.publisher().map(|publisher| publisher.counted().clone());
-        context.bind(InOneAppend { commit: commit.clone(), settler, tag, published });
+        let publisher = context.publisher().cloned();
+        context.bind(InOneAppend { commit: commit.clone(), settler, tag, publisher });
         Ok(commit)
     }
 }
@@ -171,17 +171,22 @@ struct InOneAppend {
     commit: Commit,
     settler: Arc<dyn Settler>,
     tag: DeliveryTag,
-    published: Option<Published>,
+    publisher: Option<Publisher>,
 }
 
 impl Transaction for InOneAppend {
     fn commit(self: Box<Self>) -> BoxFuture<'static, Result<Committed, Failure>> {
         Box::pin(async move {
             let (append, out) = self.commit.close();
-            let (out, event_types): (Vec<_>, Vec<_>) = out.into_iter().unzip();
+            let (mut out, event_types): (Vec<_>, Vec<_>) = out.into_iter().unzip();
+            if let Some(publisher) = &self.publisher {
+                for message in &mut out {
+                    *message = publisher.checked_in(message.clone()).await?;
+                }
+            }
             let committed = self.append(&append, &out).await?;
-            if let (Committed::Settled, Some(published)) = (&committed, &self.published) {
-                event_types.into_iter().for_each(|event_type| published.add(event_type));
+            if let (Committed::Settled, Some(publisher)) = (&committed, &self.publisher) {
+                event_types.into_iter().for_each(|event_type| publisher.counted().add(event_type));
             }
             Ok(committed)
         })

@@ -56,6 +56,7 @@
 
 mod batch;
 mod cause;
+mod claim;
 mod commit;
 mod context;
 mod error;
@@ -65,6 +66,7 @@ mod inbox;
 mod metrics;
 mod publish;
 mod reply;
+mod request;
 mod route;
 mod runner;
 mod settlement;
@@ -76,6 +78,7 @@ mod worker;
 
 pub use batch::Batch;
 pub use cause::Cause;
+pub use claim::{ClaimCheck, ClaimError};
 pub use commit::{Commit, Outgoing};
 pub use context::{Committed, Context, Transaction};
 pub use error::{RunError, StartError};
@@ -84,6 +87,7 @@ pub use handler::Handler;
 pub use inbox::{Inbox, Once, Seen};
 pub use metrics::{Consumed, Histogram, Metrics, Sample};
 pub use publish::{Confirmation, Publish, PublishError, Publisher};
+pub use request::{Replies, Request, RequestError, Requester};
 pub use route::{Failed, Route};
 pub use runner::{Controls, NoSubscription, Runner};
 pub use settlement::{IntoSettlement, Reply, Settlement};

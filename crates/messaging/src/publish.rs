@@ -14,7 +14,7 @@ use mainspring_broker::{Broker, Confirmations, Message, Receipt, SendError};
 use mainspring_event::{EncodeError, Event, NameError, NewEvent, StreamName};
 
 use crate::{
-    BoxFuture, Cause, Context, FromDelivery, Rejection,
+    BoxFuture, Cause, ClaimCheck, Context, FromDelivery, Rejection,
     metrics::{Published, Sample},
 };
 
@@ -58,6 +58,7 @@ pub struct Publisher {
     broker: Arc<dyn Broker>,
     published: Published,
     cause: Option<Cause>,
+    claims: Option<ClaimCheck>,
 }
 
 /// An event on its way, from [`Publisher::publish`]. Awaited, it is stored when the result is there.
@@ -103,12 +104,18 @@ pub enum PublishError {
 impl Publisher {
     /// Publishes on `broker`.
     pub fn new(broker: Arc<dyn Broker>) -> Self {
-        Self { broker, published: Published::default(), cause: None }
+        Self { broker, published: Published::default(), cause: None, claims: None }
     }
 
     /// The same, and everything that it publishes is caused by this.
     pub fn caused_by(mut self, cause: impl Into<Cause>) -> Self {
         self.cause = Some(cause.into());
+        self
+    }
+
+    /// The same, and bodies that are too large for the broker go through an object store.
+    pub fn claims(mut self, claims: ClaimCheck) -> Self {
+        self.claims = Some(claims);
         self
     }
 
@@ -123,12 +130,25 @@ impl Publisher {
     /// # Errors
     /// [`SendError`]; `Unknown` when it may have been stored.
     pub async fn send(&self, message: Message) -> Result<Receipt, SendError> {
+        let message = self.checked_in(message).await?;
         only(self.broker.send(vec![message]).await?.await)
     }
 
     /// How many events were published by this publisher and its clones, by event type: `events_published_total`.
     pub fn samples(&self) -> Vec<Sample> {
         self.published.samples()
+    }
+
+    /// The message without its body, if that is too large.
+    pub(crate) async fn checked_in(&self, mut message: Message) -> Result<Message, SendError> {
+        if let Some(claims) = &self.claims {
+            claims.check_in(&mut message).await?;
+        }
+        Ok(message)
+    }
+
+    pub(crate) fn claim_check(&self) -> Option<&ClaimCheck> {
+        self.claims.as_ref()
     }
 
     pub(crate) fn counted(&self) -> &Published {
@@ -206,7 +226,8 @@ impl Publish {
     /// [`PublishError`] when it was not admitted.
     pub async fn admitted(self) -> Result<Confirmation, PublishError> {
         let Self { publisher, event_type, message } = self;
-        let confirmations = publisher.broker.send(vec![message?]).await?;
+        let message = publisher.checked_in(message?).await?;
+        let confirmations = publisher.broker.send(vec![message]).await?;
         Ok(Confirmation { confirmations, published: publisher.published, event_type })
     }
 }

@@ -21,19 +21,19 @@ use mainspring_broker::{BrokerError, Deliveries, Delivery, Limit, Next, Outcome,
 use mainspring_retry::Advice;
 use tokio::{
     sync::watch,
-    task::{JoinSet, coop},
+    task::{JoinError, JoinSet, coop},
     time::{Instant, MissedTickBehavior, interval_at},
 };
 
 use crate::{
-    BoxFuture, Route, RunError, Settlement,
+    BoxFuture, Route, RunError,
     context::Surroundings,
     metrics::{End, Meter, Noted},
     runner::Setting,
     subscription::{BatchSize, Subscription},
 };
 pub(crate) use call::message as panic_message;
-use call::{Called, call};
+use call::{Answer, Called, call};
 use gate::{Gate, Room};
 use held::Held;
 use settling::{Settled, Settling, until};
@@ -75,7 +75,7 @@ type Extended = Vec<(mainspring_broker::DeliveryTag, Result<(), SettleError>)>;
 enum Happened {
     Stopped,
     Settled(Settled),
-    Called(Called),
+    Called(Result<Called, JoinError>),
     Extended(Extended),
     Tick,
     Next(Result<Next, BrokerError>),
@@ -145,7 +145,7 @@ impl Worker {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => Happened::Stopped,
                 settled = self.settling.answered(), if self.settling.is_under_way() => Happened::Settled(settled),
-                Some(Ok(called)) = self.running.join_next() => Happened::Called(called),
+                Some(joined) = self.running.join_next() => Happened::Called(joined),
                 extended = extended(&mut self.extending) => Happened::Extended(extended),
                 _ = ticks.tick() => Happened::Tick,
                 // The sender lives as long as the runner does.
@@ -165,10 +165,10 @@ impl Worker {
     fn progress(&mut self, happened: Happened) -> Result<(), RunError> {
         match happened {
             Happened::Settled(settled) => return self.settled(settled),
-            Happened::Called(called) => {
-                self.called(called);
-                while let Some(Ok(called)) = self.running.try_join_next() {
-                    self.called(called);
+            Happened::Called(joined) => {
+                self.called(owned(joined));
+                while let Some(joined) = self.running.try_join_next() {
+                    self.called(owned(joined));
                 }
                 self.meter.note(self.noted.drain(..));
             }
@@ -274,27 +274,21 @@ impl Worker {
         let now = Instant::now();
         let took = Some(now - began);
         match answer {
-            // An answer was sent and replaced by what becomes of its delivery before.
-            Ok(Settlement::Settled | Settlement::Reply { .. }) => {
+            Answer::Settled => {
                 for delivery in deliveries.iter() {
                     self.note(delivery, End::Success, took);
                     self.held.end(delivery.tag);
                 }
                 self.gate.succeeded();
             }
-            Ok(Settlement::Each(each)) => {
+            Answer::All(answer) => {
+                for delivery in deliveries.iter() {
+                    self.answered(delivery, answer.as_ref(), took, now);
+                }
+            }
+            Answer::Each(each) => {
                 for (delivery, answer) in deliveries.iter().zip(each) {
-                    self.answered(delivery, answer.map(|()| Outcome::Ack).as_ref(), took, now);
-                }
-            }
-            Ok(Settlement::Outcome(outcome)) => {
-                for delivery in deliveries.iter() {
-                    self.answered(delivery, Ok(&outcome), took, now);
-                }
-            }
-            Err(failure) => {
-                for delivery in deliveries.iter() {
-                    self.answered(delivery, Err(&failure), took, now);
+                    self.answered(delivery, answer.as_ref(), took, now);
                 }
             }
         }
@@ -321,7 +315,7 @@ impl Worker {
                 outcome
             }
         };
-        if answer.is_ok() {
+        if matches!(answer, Ok(Outcome::Ack)) {
             self.gate.succeeded();
         }
         self.decided(delivery, outcome, took);
@@ -384,6 +378,14 @@ impl Gathering {
     fn due(&self) -> Option<Instant> {
         self.since.map(|since| since + self.size.within)
     }
+}
+
+/// What a handler answered. A panic that was not one of the handler's own is the loop's, and so its owner's.
+fn owned(joined: Result<Called, JoinError>) -> Called {
+    joined.unwrap_or_else(|error| match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        Err(error) => panic!("nobody cancels a handler while its loop runs: {error}"),
+    })
 }
 
 /// Waits for the extension that is under way; for ever where there is none.

@@ -32,7 +32,7 @@ impl Worker {
             let wake = Some(self.settling.again_at().map_or(deadline, |at| at.min(deadline)));
             let happened = tokio::select! {
                 settled = self.settling.answered(), if self.settling.is_under_way() => Happened::Settled(settled),
-                Some(Ok(called)) = self.running.join_next() => Happened::Called(called),
+                Some(joined) = self.running.join_next() => Happened::Called(joined),
                 extended = extended(&mut self.extending) => Happened::Extended(extended),
                 _ = ticks.tick() => Happened::Tick,
                 answer = &mut closing, if closed.is_none() => {

@@ -4,6 +4,7 @@
 
 mod attempts;
 mod batches;
+mod claims;
 mod commits;
 mod double;
 mod faulty;
@@ -12,5 +13,6 @@ mod handlers;
 mod inbox;
 mod lifecycle;
 mod publishing;
+mod requests;
 mod starting;
 mod support;
