@@ -71,7 +71,8 @@ async fn subscribe(publisher: &Publisher, entry: Entry) -> Result<(Group, Contro
         let topic: Destination = topic.parse()?;
         let capabilities = broker.capabilities(&topic).await.map_err(failed)?;
         suits(&subscription, &topic, &capabilities)?;
-        longest = longest.min(capabilities.limits.delay);
+        let keeps = capabilities.support(Feature::RetryAfter) != Support::Refused;
+        longest = longest.min(if keeps { capabilities.limits.delay } else { Duration::ZERO });
     }
     let prefetch = Limit { messages: subscription.held(), bytes: subscription.prefetch_bytes };
     let spec = SubscriptionSpec { prefetch, lease: subscription.lease, ..SubscriptionSpec::new(group.clone()) };

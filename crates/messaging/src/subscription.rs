@@ -155,8 +155,8 @@ impl Subscription {
         self
     }
 
-    /// The most messages that are taken from the broker and not settled; without this, twice as many as handlers. It
-    /// bounds what [`concurrency`](Self::concurrency) can be changed to.
+    /// The most messages that are taken from the broker and not settled; without this, twice as many as handlers, and
+    /// where slices are assigned, as many as handlers. It bounds what [`concurrency`](Self::concurrency) can be changed to.
     pub fn prefetch(mut self, messages: usize) -> Self {
         self.prefetch = Some(messages.max(1));
         self
@@ -209,11 +209,15 @@ impl Subscription {
         self
     }
 
-    /// How many messages are held at once at most.
+    /// How many messages are held at once at most. Where slices are assigned, it is what handlers hold and no more: a
+    /// member that can take no message is to be full, because only then can it ask for news without getting any.
     pub(crate) fn held(&self) -> usize {
-        let of_batch = self.batch.map_or(1, |batch| batch.messages);
-        self.prefetch
-            .unwrap_or_else(|| self.concurrency.saturating_add(1).saturating_mul(of_batch).max(2 * self.concurrency))
+        let by_handlers = self.concurrency.saturating_mul(self.batch.map_or(1, |batch| batch.messages));
+        self.prefetch.unwrap_or(match (self.sharing, self.batch) {
+            (Sharing::Slices, _) => by_handlers,
+            (Sharing::Competing, Some(batch)) => by_handlers.saturating_add(batch.messages),
+            (Sharing::Competing, None) => by_handlers.saturating_mul(2),
+        })
     }
 
     /// Where its dead letters go.

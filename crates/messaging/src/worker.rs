@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use mainspring_broker::{BrokerError, Deliveries, Delivery, Limit, Next, Outcome, SettleError, Settler};
+use mainspring_broker::{BrokerError, Deliveries, Delivery, Limit, Next, Outcome, SettleError, Settler, Sharing};
 use mainspring_retry::Advice;
 use tokio::{
     sync::watch,
@@ -40,7 +40,7 @@ use settling::{Settled, Settling, until};
 pub(crate) use verdict::Policy;
 
 /// Handlers of one batch run in place for so long; the rest of it becomes tasks, which other processors can take.
-const IN_PLACE: Duration = Duration::from_micros(500);
+const IN_PLACE: Duration = Duration::from_millis(2);
 
 /// One subscription at work.
 pub(crate) struct Worker {
@@ -55,6 +55,8 @@ pub(crate) struct Worker {
     held: Held,
     /// The most that it may hold.
     prefetch: usize,
+    /// Slices are assigned and taken away, which it has to hear of also when it holds as much as it may.
+    has_slices: bool,
     lease: Duration,
     running: JoinSet<Called>,
     gathering: Option<Gathering>,
@@ -108,6 +110,7 @@ impl Worker {
             gate: Gate::new(subscription.breaker, subscription.rate, Instant::now()),
             held: Held::default(),
             prefetch: subscription.held(),
+            has_slices: subscription.sharing == Sharing::Slices,
             lease: subscription.lease,
             running: JoinSet::new(),
             gathering,
@@ -141,6 +144,8 @@ impl Worker {
             let gathered = self.gathering.as_ref().and_then(Gathering::due);
             let wake = [room.until, gathered, self.settling.again_at()].into_iter().flatten().min();
             let limit = Limit::messages(room.messages.max(1));
+            // A full member gets no message, only news.
+            let asks = room.messages > 0 || self.has_slices && self.held.len() >= self.prefetch;
             let happened = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => Happened::Stopped,
@@ -150,7 +155,7 @@ impl Worker {
                 _ = ticks.tick() => Happened::Tick,
                 // The sender lives as long as the runner does.
                 Ok(()) = self.setting.changed() => Happened::Nothing,
-                next = self.deliveries.next(limit), if room.messages > 0 => Happened::Next(next),
+                next = self.deliveries.next(limit), if asks => Happened::Next(next),
                 () = until(wake), if wake.is_some() => Happened::Nothing,
             };
             match happened {

@@ -17,7 +17,7 @@ pub(crate) struct Policy {
     pub(crate) unknown: Unknown,
     /// The event types of each argument that cares.
     pub(crate) accepts: Vec<&'static [EventType]>,
-    /// The longest delay that the broker keeps.
+    /// The longest delay that the broker keeps; zero where it keeps none.
     pub(crate) longest: Duration,
 }
 
@@ -58,8 +58,7 @@ impl Policy {
             Advice::After(delay) => by_schedule.map(|_| delay),
         };
         match delay {
-            // A broker that cannot keep it longer brings it back earlier, which is one more attempt.
-            Some(delay) => Outcome::Retry { after: delay.min(self.longest) },
+            Some(delay) => self.later(delay, || failure.to_string()),
             None => buried(failure),
         }
     }
@@ -67,10 +66,20 @@ impl Policy {
     /// What the handler asked for, within limits.
     pub(crate) fn asked(&self, outcome: Outcome) -> Outcome {
         match outcome {
-            Outcome::Retry { after } => Outcome::Retry { after: after.min(self.longest) },
+            Outcome::Retry { after } => self.later(after, || "the handler asked for another attempt".to_owned()),
             Outcome::DeadLetter { reason } => Outcome::DeadLetter { reason: cut(reason) },
             outcome => outcome,
         }
+    }
+
+    /// Another attempt after a time. Where the broker keeps no message back, one that is to wait is given up: trying it
+    /// at once is not what was asked for. One that is to wait for too long comes back earlier, which is one more attempt.
+    fn later(&self, delay: Duration, why: impl FnOnce() -> String) -> Outcome {
+        if self.longest.is_zero() && !delay.is_zero() {
+            let reason = format!("{} (not to be tried again before {delay:?}, which the broker cannot do)", why());
+            return Outcome::DeadLetter { reason: cut(reason) };
+        }
+        Outcome::Retry { after: delay.min(self.longest) }
     }
 }
 
@@ -166,6 +175,15 @@ mod tests {
         let given_up = Outcome::DeadLetter { reason: "invalid digit found in string".to_owned() };
         assert_eq!(policy.after(3, &failing().retry_after(Duration::from_secs(9)).unwrap_err()), given_up);
         assert_eq!(policy.after(1, &failing().permanent().unwrap_err()), given_up);
+    }
+
+    #[test]
+    fn a_message_is_never_tried_at_once_that_was_to_wait() {
+        let policy = Policy { longest: Duration::ZERO, ..policy(Unknown::DeadLetter) };
+        let failure = "x".parse::<u8>().retry_after(Duration::from_secs(9)).unwrap_err();
+        let Outcome::DeadLetter { reason } = policy.after(1, &failure) else { panic!("it is given up") };
+        assert!(reason.ends_with("(not to be tried again before 9s, which the broker cannot do)"), "{reason}");
+        assert_eq!(policy.after(1, &"no".into()), Outcome::Retry { after: Duration::ZERO });
     }
 
     #[test]

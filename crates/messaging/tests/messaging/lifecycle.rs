@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use mainspring_broker::{Broker, BrokerError, Ensure, Sharing, Topic, Topology};
+use mainspring_broker::{Broker, BrokerError, Ensure, Sharing, Topic, Topology, partition_of};
 use mainspring_messaging::{Delivered, RunError, State, Subscription, Subscriptions};
 use mainspring_retry::Retry;
 use tokio::sync::{Semaphore, mpsc, oneshot};
@@ -152,6 +152,45 @@ async fn slices_are_given_up_after_what_is_in_work_is_settled() {
     world.run(subscriptions(), work).await;
     assert_eq!(world.dead_letters("billing").await, [], "nothing was tried twice");
     assert!(beginnings.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_member_that_is_full_still_gives_slices_up() {
+    type Signals = (mpsc::UnboundedSender<u64>, Arc<Semaphore>);
+    async fn waits(placed: Delivered<Placed>, State((began, go)): State<Signals>) {
+        began.send(placed.event.order).unwrap();
+        go.acquire().await.unwrap().forget();
+    }
+    let world = World::new();
+    let topology = Topology::new().topic(Topic { partitions: 4, ..Topic::new("orders".parse().unwrap()) });
+    world.broker.ensure(&topology, Ensure::Create).await.unwrap();
+    let (began, mut beginnings) = mpsc::unbounded_channel();
+    let go = Arc::new(Semaphore::new(0));
+    let subscriptions = || {
+        let on = on().sharing(Sharing::Slices).concurrency(3);
+        Subscriptions::new((began.clone(), go.clone())).on(on, waits)
+    };
+    // The first member keeps the first slices, and is full of messages of one of them.
+    let of = |partition| (0..).filter(move |order: &u64| partition_of(order.to_string().as_bytes(), 4) == partition);
+    let work = async |_| {
+        for order in of(0).take(5) {
+            world.publish(order).await;
+        }
+        for _ in 0..3 {
+            in_time(beginnings.recv()).await.unwrap();
+        }
+        let (_, second) = subscriptions().prepare(world.broker.clone()).await.unwrap();
+        let second = second.run(async {
+            for order in of(3).take(3) {
+                world.publish(order).await;
+                assert_eq!(in_time(beginnings.recv()).await, Some(order));
+            }
+            go.add_permits(100);
+            world.until_lag("billing", 0).await;
+        });
+        in_time(second).await.unwrap();
+    };
+    world.run(subscriptions(), work).await;
 }
 
 #[tokio::test]
