@@ -17,7 +17,7 @@ use mainspring_store::{MemoryStore, Store};
 
 use super::{
     double::Double,
-    support::{Placed, Shipped, World, run_on},
+    support::{Placed, Shipped, World, eventually, run_on},
 };
 
 /// Counts the orders of a customer.
@@ -132,13 +132,40 @@ async fn a_conflict_calls_the_handler_again_and_is_no_attempt() {
 }
 
 #[tokio::test]
+async fn two_decisions_that_read_different_versions_call_the_handler_again() {
+    async fn handle(
+        placed: Delivered<Placed>,
+        commit: Commit,
+        State(calls): State<Arc<AtomicU32>>,
+    ) -> Result<(), Failure> {
+        commit.handle::<Customer>("ada", placed.event.order).await?;
+        if calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            Repository::<Customer>::new(commit.store()).handle("ada", 1).await?;
+        }
+        commit.handle::<Customer>("ada", placed.event.order).await?;
+        Ok(())
+    }
+    let calls = Arc::new(AtomicU32::new(0));
+    let subscriptions = Subscriptions::new(calls.clone()).on(on().retry(Retry::never()), handle);
+    let (world, store) = run(subscriptions, 0, async |world, _, _| {
+        world.publish(17).await;
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    assert_eq!((calls.load(Ordering::SeqCst), orders(&store).await), (2, 3));
+    assert_eq!(world.dead_letters("billing").await, []);
+}
+
+#[tokio::test]
 async fn a_commit_whose_answer_is_lost_happens_once() {
     async fn handle(placed: Delivered<Placed>, commit: Commit) -> Result<(), Failure> {
         Ok(commit.handle::<Customer>("ada", placed.event.order).await?)
     }
-    let (world, store) = run(Subscriptions::new(()).on(on(), handle), 1, async |world, _, _| {
+    let (world, store) = run(Subscriptions::new(()).on(on(), handle), 1, async |world, _, controls| {
         world.publish(17).await;
         world.until_lag("billing", 0).await;
+        eventually(async || controls.metrics()[0].total().succeeded == 1).await;
+        assert_eq!(controls.metrics()[0].total().failed, 0);
     })
     .await;
     assert_eq!((orders(&store).await, world.dead_letters("billing").await.len()), (1, 0));

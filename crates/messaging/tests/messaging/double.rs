@@ -1,7 +1,10 @@
 //! The reference model of a broker, with settlements that fail or that are kept in an event store.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -24,6 +27,7 @@ pub(crate) struct Double {
     store: Option<Store>,
     /// What the next commits answer after they have happened.
     lost: Arc<Mutex<u32>>,
+    extended: Arc<AtomicU64>,
 }
 
 struct DoubleSettler {
@@ -34,13 +38,30 @@ struct DoubleSettler {
 impl Double {
     pub(crate) fn faulty(world: &World, errors: Vec<SettleError>) -> Arc<Self> {
         let errors = Arc::new(Mutex::new(errors));
-        Arc::new(Self { inner: world.broker.clone(), errors, store: None, lost: Arc::default() })
+        Arc::new(Self {
+            inner: world.broker.clone(),
+            errors,
+            store: None,
+            lost: Arc::default(),
+            extended: Arc::default(),
+        })
+    }
+
+    /// How often deliveries were extended.
+    pub(crate) fn extended(&self) -> u64 {
+        self.extended.load(Ordering::SeqCst)
     }
 
     /// With a store, whose next `lost` commits are not answered.
     pub(crate) fn with_store(world: &World, store: Store, lost: u32) -> Arc<Self> {
         let lost = Arc::new(Mutex::new(lost));
-        Arc::new(Self { inner: world.broker.clone(), errors: Arc::default(), store: Some(store), lost })
+        Arc::new(Self {
+            inner: world.broker.clone(),
+            errors: Arc::default(),
+            store: Some(store),
+            lost,
+            extended: Arc::default(),
+        })
     }
 }
 #[async_trait]
@@ -86,7 +107,9 @@ impl Settler for DoubleSettler {
     }
 
     async fn extend(&self, tags: &[DeliveryTag], by: Duration) -> Vec<Result<(), SettleError>> {
-        self.inner.extend(tags, by).await
+        let answers = self.inner.extend(tags, by).await;
+        self.double.extended.fetch_add(1, Ordering::SeqCst);
+        answers
     }
 
     async fn commit(
