@@ -22,5 +22,6 @@ mod shared;
 mod state;
 mod time;
 mod topic;
+mod trimming;
 
 pub use broker::{EmbeddedBroker, Options};
