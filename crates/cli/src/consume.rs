@@ -58,14 +58,14 @@ struct Line<'a> {
 }
 
 pub(crate) async fn run(directory: &Path, args: Args, output: &mut Output) -> anyhow::Result<Exit> {
-    let follow = args.follow;
     let work = async |broker: Arc<dyn Broker>| {
         let subscribed = broker.subscribe(SubscriptionSpec::new(args.group.clone())).await;
         let (deliveries, settler) = subscribed.map_err(explained)?;
         let columns = [Column::Left("PLACE"), Column::Right("ATTEMPT"), Column::Left("KEY"), Column::Left("BODY")];
         let table = Table::new(columns);
         let mut member = Member { broker, settler, args, output, table, held: Vec::new(), printed: 0 };
-        let unwanted = output::unwanted(follow);
+        // Whoever interrupts it, too, gives back what was not printed.
+        let unwanted = output::unwanted(true);
         let ended = tokio::select! {
             ended = member.consume(deliveries) => ended,
             unwanted = unwanted => unwanted.map_err(anyhow::Error::from),

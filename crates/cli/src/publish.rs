@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mainspring_broker::{Broker, Destination, Message};
 
 use crate::{
-    broker::{self, Missing, expect_topic, line::ReceiptLine, unsent, words},
+    broker::{self, Missing, expect_topic, explained, line::ReceiptLine, unsent, words},
     exit::Exit,
     lines::Lines,
     message,
@@ -115,17 +115,28 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Sends messages, each with the number of its line, and answers each.
-    async fn send(&mut self, batch: Vec<(Option<u64>, Message)>) -> anyhow::Result<()> {
-        let limits = self.broker.capabilities(&batch[0].1.destination).await?.limits;
-        let mut fitting = Vec::new();
-        for (line, message) in batch {
-            match limits.check(std::slice::from_ref(&message)) {
-                Ok(()) => fitting.push((line, message)),
-                Err(error) => self.refuse(line, unsent(error)),
+    /// Sends messages, each with the number of its line, in as many batches as it takes, and answers each.
+    async fn send(&mut self, messages: Vec<(Option<u64>, Message)>) -> anyhow::Result<()> {
+        let Some((_, first)) = messages.first() else { return Ok(()) };
+        let limits = self.broker.capabilities(&first.destination).await.map_err(explained)?.limits;
+        let (mut batch, mut bytes) = (Vec::new(), 0);
+        for (line, message) in messages {
+            if let Err(error) = limits.check(std::slice::from_ref(&message)) {
+                self.refuse(line, unsent(error));
+                continue;
             }
+            if bytes + message.size() > limits.batch_bytes || batch.len() >= limits.batch_messages {
+                self.send_batch(std::mem::take(&mut batch)).await?;
+                bytes = 0;
+            }
+            bytes += message.size();
+            batch.push((line, message));
         }
-        let (lines, messages): (Vec<_>, Vec<_>) = fitting.into_iter().unzip();
+        self.send_batch(batch).await
+    }
+
+    async fn send_batch(&mut self, batch: Vec<(Option<u64>, Message)>) -> anyhow::Result<()> {
+        let (lines, messages): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let confirmations = self.broker.send(messages).await.map_err(unsent)?;
         for (line, answer) in lines.into_iter().zip(confirmations.await) {
             match answer {

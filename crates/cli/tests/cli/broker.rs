@@ -107,6 +107,19 @@ fn what_cannot_be_sent_is_refused_and_keeps_nothing_else_out() {
 }
 
 #[test]
+fn a_line_that_nothing_can_carry_is_refused_alone() {
+    let place = with_billing();
+    let ran = place.run("publish orders", &"x".repeat((32 << 20) + 1));
+    let expected = "error: line 1: the line is longer than 33554432 bytes, which no event can be\n\
+                    error: 0 messages sent, 1 refused; see above\n";
+    assert_eq!((ran.code, ran.out.as_str(), ran.err.as_str()), (Some(1), "", expected));
+    // Together they are more than one batch may be.
+    let header = format!("--header big={}", "x".repeat(40_000));
+    let ran = place.run(&format!("publish orders {header}"), &"y\n".repeat(400));
+    assert_eq!((ran.code, ran.out.lines().count(), ran.err.as_str()), (Some(0), 400, ""));
+}
+
+#[test]
 fn messages_are_settled_after_they_were_printed() {
     let place = with_billing();
     place.run("publish orders --key k", "1\n2\n3\n");
