@@ -88,11 +88,11 @@ impl State {
         }
         let Batch { messages, answers } = sending;
         let landed = move |state: &mut Self, landed: Result<Landed, Failure>| done(state.answer(answers, landed));
-        if messages.is_empty() && self.queue.is_empty() && self.airborne == 0 {
+        if messages.is_empty() && self.sends.is_empty() && self.airborne == 0 {
             let nothing = Landed { places: Vec::new(), appended: nothing() };
             landed(self, Ok(nothing));
         } else {
-            self.enqueue(Entry { messages, ..Entry::new(Box::new(landed)) });
+            self.enqueue(Entry::sent(messages, Box::new(landed)));
         }
     }
 
