@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::{append, backup, completions, demo, events, export, import, projections, reindex, restore, state, streams};
+use crate::{
+    append, backup, completions, consume, dead_letters, demo, events, export, import, projections, publish, reindex,
+    restore, schedule, state, streams, subscriptions, topics,
+};
 
 /// Shown below the help, because scripts depend on it.
 const AFTER_HELP: &str = "\
@@ -12,12 +15,12 @@ Data goes to standard output, everything else to standard error.
 
 Exit codes:
   0  done
-  1  failed; for append and import also that a part of the input was refused
+  1  failed; for append, import and publish also that a part of the input was refused
   2  wrong usage
   3  conflict: a stream is not where it was expected to be
   4  damage found in the files of the store, or of the backup that was to be restored";
 
-/// Events in and out of an event store on disk.
+/// Events in and out of an event store on disk, and messages through the broker in it.
 #[derive(Parser)]
 #[command(name = "mainspring", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -68,6 +71,18 @@ pub(crate) enum Command {
     State(state::Args),
     /// List the read models, or build one of them anew.
     Projections(projections::Args),
+    /// List the topics of the broker, or make one.
+    Topics(topics::Args),
+    /// List the groups of the broker and how they stand, make one, or let a held key go on.
+    Subscriptions(subscriptions::Args),
+    /// Send messages to a topic: one from the command line, or one a line from standard input.
+    Publish(publish::Args),
+    /// Take part in a group: print each message, then settle it.
+    Consume(consume::Args),
+    /// List, show, edit, resubmit or remove dead letters.
+    DeadLetters(dead_letters::Args),
+    /// List messages that are not due yet, or take them back.
+    Schedule(schedule::Args),
     /// Print the completions of a shell.
     Completions(completions::Args),
 }

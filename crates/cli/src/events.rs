@@ -64,7 +64,7 @@ pub(crate) async fn run(directory: &Path, args: Args, output: &mut Output) -> an
     let store = open::for_reading(directory)?;
     let mut batches = store.read(read(args));
     let mut printer = Printer { output, rows: Rows::new(), buffer: Vec::new(), printed: 0 };
-    let unwanted = unwanted(follow);
+    let unwanted = output::unwanted(follow);
     tokio::pin!(unwanted);
     loop {
         let batch = tokio::select! {
@@ -81,17 +81,6 @@ pub(crate) async fn run(directory: &Path, args: Args, output: &mut Output) -> an
         message::note("there is no such event");
     }
     Ok(Exit::Done)
-}
-
-/// Completes when a follower is interrupted or nobody reads what it prints. A program that ends by itself need not know.
-async fn unwanted(follow: bool) -> std::io::Result<()> {
-    if !follow {
-        return std::future::pending().await;
-    }
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        () = output::closed() => Ok(()),
-    }
 }
 
 fn read(args: Args) -> Read {

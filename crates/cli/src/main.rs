@@ -1,4 +1,5 @@
-//! The `mainspring` program: what an operator or a script does with an event store from a terminal.
+//! The `mainspring` program: what an operator or a script does with an event store, and with the broker in
+//! it, from a terminal.
 //!
 //! Data goes to standard output and everything else to standard error, so that every command can stand in a pipe.
 
@@ -7,7 +8,10 @@ mod appender;
 mod args;
 mod backup;
 mod bar;
+mod broker;
 mod completions;
+mod consume;
+mod dead_letters;
 mod demo;
 mod events;
 mod exit;
@@ -19,15 +23,20 @@ mod message;
 mod notices;
 mod open;
 mod output;
+mod printable;
 mod projections;
+mod publish;
 mod reindex;
 mod restore;
 mod scavenge;
+mod schedule;
 mod state;
 mod stats;
 mod streams;
 mod style;
+mod subscriptions;
 mod table;
+mod topics;
 mod units;
 mod verify;
 
@@ -73,6 +82,12 @@ fn run(Args { global, command }: Args) -> anyhow::Result<Exit> {
         Command::Import(args) => runtime.block_on(import::run(&global.data, args, &mut output)),
         Command::State(args) => runtime.block_on(state::run(&global.data, args, &mut output)),
         Command::Projections(args) => runtime.block_on(projections::run(&global.data, args, &mut output)),
+        Command::Topics(args) => runtime.block_on(topics::run(&global.data, args, &mut output)),
+        Command::Subscriptions(args) => runtime.block_on(subscriptions::run(&global.data, args, &mut output)),
+        Command::Publish(args) => runtime.block_on(publish::run(&global.data, args, &mut output)),
+        Command::Consume(args) => runtime.block_on(consume::run(&global.data, args, &mut output)),
+        Command::DeadLetters(args) => runtime.block_on(dead_letters::run(&global.data, args, &mut output)),
+        Command::Schedule(args) => runtime.block_on(schedule::run(&global.data, args, &mut output)),
         Command::Completions(args) => completions::run(args, &mut output),
     }?;
     output.flush()?;

@@ -72,8 +72,19 @@ impl Output {
     }
 }
 
+/// Completes when a follower is interrupted or nobody reads what it prints. A program that ends by itself need not know.
+pub(crate) async fn unwanted(follow: bool) -> io::Result<()> {
+    if !follow {
+        return std::future::pending().await;
+    }
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        () = closed() => Ok(()),
+    }
+}
+
 /// Completes when nobody reads standard output any more.
-pub(crate) async fn closed() {
+async fn closed() {
     let stdout = io::stdout();
     while !is_closed(&stdout) {
         tokio::time::sleep(LOOK).await;

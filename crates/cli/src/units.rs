@@ -1,6 +1,8 @@
 //! Numbers for people, and times from them.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 
 /// A number with its thousands set apart.
 pub(crate) fn number(number: u64) -> String {
@@ -42,6 +44,22 @@ pub(crate) fn time(text: &str) -> Result<Timestamp, String> {
     text.parse().or_else(|_| day()).map_err(|_| "write a time such as 2026-02-01T09:30:00Z, or a day".to_owned())
 }
 
+/// A span of time, in the largest unit of which it is a whole number.
+pub(crate) fn span(time: Duration) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let seconds = time.as_secs();
+    let whole = UNITS.iter().find(|(size, _)| time.subsec_nanos() == 0 && seconds > 0 && seconds.is_multiple_of(*size));
+    whole.map_or_else(|| format!("{time:?}"), |(size, unit)| format!("{}{unit}", seconds / size))
+}
+
+/// A span of time such as `500ms`, `30s`, `1h 30m` or `7d`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let days = text.strip_suffix('d').and_then(|days| days.trim().parse::<u64>().ok());
+    let days = days.and_then(|days| days.checked_mul(24 * 3_600)).map(Duration::from_secs);
+    let other = || text.parse::<SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    days.or_else(other).ok_or_else(|| "write a span of time such as 500ms, 30s, 5m, 1h or 7d".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -73,5 +91,25 @@ mod tests {
         assert_eq!(time("2026-02-01"), time("2026-02-01T00:00:00Z"));
         assert_eq!(time("2026-02-01T01:30:00+01:00"), time("2026-02-01T00:30:00Z"));
         assert!(time("yesterday").unwrap_err().contains("2026-02-01T09:30:00Z"));
+    }
+
+    #[test]
+    fn a_span_is_shown_as_it_may_be_written() {
+        for text in ["7d", "1h", "90m", "45s", "500ms", "1.5s"] {
+            let shown = Duration::try_from(text.parse::<SignedDuration>().unwrap_or_default()).unwrap();
+            assert_eq!(span(if text == "7d" { Duration::from_secs(604_800) } else { shown }), text);
+        }
+        assert_eq!(span(Duration::ZERO), "0ns");
+    }
+
+    #[test]
+    fn a_span_of_time_has_a_unit() {
+        let cases = [("500ms", 500), ("30s", 30_000), ("1h 30m", 5_400_000), ("7d", 604_800_000), ("0s", 0)];
+        for (text, expected) in cases {
+            assert_eq!(duration(text), Ok(Duration::from_millis(expected)), "{text}");
+        }
+        for text in ["", "5", "-3s", "soon", "99999999999999999999d"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
     }
 }

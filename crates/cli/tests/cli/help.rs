@@ -9,7 +9,7 @@ fn the_help_names_every_exit_code() {
     let codes = "\
 Exit codes:
   0  done
-  1  failed; for append and import also that a part of the input was refused
+  1  failed; for append, import and publish also that a part of the input was refused
   2  wrong usage
   3  conflict: a stream is not where it was expected to be
   4  damage found in the files of the store, or of the backup that was to be restored
@@ -42,6 +42,32 @@ fn wrong_usage_is_told_from_failure() {
         "backup",
         "restore",
         "reindex some",
+        "topics create",
+        "topics create a/b",
+        "topics create a --partitions 0",
+        "topics create a --max-age 7d",
+        "topics create a --dedupe soon",
+        "subscriptions create g",
+        "subscriptions create g --from t --order random",
+        "subscriptions create g --from t --hold",
+        "subscriptions create g --from t --start tomorrow",
+        "subscriptions create g --from t --header a=b --any-header c=d",
+        "publish",
+        "publish t b --header nothing",
+        "publish t b --delay later",
+        "consume",
+        "consume g --count 0",
+        "consume g --follow --no-ack",
+        "dead-letters",
+        "dead-letters show g",
+        "dead-letters show g orders/17",
+        "dead-letters edit g orders/0/17",
+        "dead-letters resubmit g",
+        "dead-letters purge g",
+        "dead-letters purge g orders/0/17 --all",
+        "dead-letters redrive g --rate fast",
+        "schedule",
+        "schedule cancel",
     ] {
         let ran = place.run(args, "");
         assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{args}: {}", ran.err);
@@ -56,6 +82,9 @@ fn completions_know_the_commands() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let ran = place.run(&format!("completions {shell}"), "");
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""));
-        assert!(ran.out.contains("export") && ran.out.contains("from-version"), "{shell}");
+        assert!(
+            ran.out.contains("export") && ran.out.contains("from-version") && ran.out.contains("dead-letters"),
+            "{shell}"
+        );
     }
 }

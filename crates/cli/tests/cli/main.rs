@@ -4,7 +4,9 @@
 
 mod append;
 mod backups;
+mod broker;
 mod damage;
+mod dead_letters;
 mod events;
 mod follow;
 mod help;

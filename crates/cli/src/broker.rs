@@ -1,0 +1,113 @@
+//! The broker of a data directory: reached in one place, so that no command knows how.
+
+pub(crate) mod line;
+pub(crate) mod words;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, anyhow};
+use mainspring::{
+    Store,
+    disk::{DiskStore, OpenError},
+};
+use mainspring_broker::{Admin, Broker, BrokerError, Destination, SendError};
+use mainspring_broker_embedded::EmbeddedBroker;
+
+use crate::open;
+
+/// How long the broker may take to end, when nothing of the command is under way any more.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What to do where there is no store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// Make one.
+    Create,
+    /// Say so.
+    Refuse,
+}
+
+/// Works with the broker of a directory, and sees that it ends well however the work ends.
+pub(crate) async fn with<T>(
+    directory: &Path,
+    missing: Missing,
+    work: impl AsyncFnOnce(Arc<dyn Broker>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let (broker, store) = connect(directory, missing).await?;
+    let worked = work(broker.clone()).await;
+    let closed = broker.close(Instant::now() + PATIENCE).await.context("the broker cannot be closed cleanly");
+    drop(broker);
+    let closed = closed.and_then(|()| store.close().context("the store cannot be closed cleanly"));
+    let worked = worked?;
+    closed?;
+    Ok(worked)
+}
+
+/// The broker of a directory, and what is to be closed behind it.
+async fn connect(directory: &Path, missing: Missing) -> anyhow::Result<(Arc<dyn Broker>, DiskStore)> {
+    if missing == Missing::Refuse {
+        // Reading creates nothing, and says so where there is nothing.
+        drop(DiskStore::open_read_only(directory).map_err(|error| unopened(directory, error))?);
+    }
+    let store = DiskStore::open(directory).map_err(|error| unopened(directory, error))?;
+    let broker = EmbeddedBroker::open(Store::new(store.clone())).await;
+    let broker = broker.with_context(|| format!("the broker in {} cannot be opened", directory.display()))?;
+    Ok((Arc::new(broker), store))
+}
+
+fn unopened(directory: &Path, error: OpenError) -> anyhow::Error {
+    let shown = directory.display();
+    match error {
+        OpenError::Missing { .. } => {
+            anyhow!("there is no broker in {shown}: check `--data`, or make one with `mainspring topics create`")
+        }
+        OpenError::Locked { holder, .. } => {
+            anyhow!("{holder} has the directory {shown}, and the broker in it: stop it first")
+        }
+        error => open::explained(directory, error),
+    }
+}
+
+/// What operators may ask of a broker.
+pub(crate) fn admin(broker: &dyn Broker) -> anyhow::Result<&dyn Admin> {
+    broker.admin().ok_or_else(|| anyhow!("this broker cannot be asked that"))
+}
+
+/// The error in the words of this program.
+pub(crate) fn explained(error: BrokerError) -> anyhow::Error {
+    match error {
+        BrokerError::NoTopic(topic) => no_topic(&topic),
+        BrokerError::NoGroup(group) => anyhow!(
+            "there is no group `{group}`: `mainspring subscriptions` lists the groups, `mainspring subscriptions create \
+             {group} --from TOPIC` makes it"
+        ),
+        BrokerError::Invalid { reason } => anyhow!("{reason}"),
+        BrokerError::NotSent(error) => unsent(error),
+        error => error.into(),
+    }
+}
+
+/// Why a message was not sent.
+pub(crate) fn unsent(error: SendError) -> anyhow::Error {
+    match error {
+        SendError::Unroutable { destination, .. } => anyhow!(
+            "no group gets such a message from `{destination}`: `mainspring subscriptions create` makes one that does"
+        ),
+        error => error.into(),
+    }
+}
+
+/// Sees that there is a topic.
+pub(crate) async fn expect_topic(broker: &dyn Broker, topic: &Destination) -> anyhow::Result<()> {
+    broker.capabilities(topic).await.map(drop).map_err(explained)
+}
+
+fn no_topic(topic: &Destination) -> anyhow::Error {
+    anyhow!(
+        "there is no topic `{topic}`: `mainspring topics` lists the topics, `mainspring topics create {topic}` makes it"
+    )
+}
