@@ -1,21 +1,49 @@
 //! What operators ask.
 
+use std::slice;
+
 use async_trait::async_trait;
-use mainspring_broker::{Admin, BrokerError, Group, GroupStatus, Pending, Resume, Scheduled};
+use mainspring_broker::{
+    Admin, BrokerError, Group, GroupStatus, Keep, Message, Pending, Place, Receipt, Resume, ScheduleId, Scheduled,
+    SliceStatus, TopicStatus,
+};
+use mainspring_store::ReadError;
 use tokio::sync::oneshot;
 
 use crate::{
     broker::EmbeddedBroker,
+    browsing,
+    entry::{Entry, Failure, Landed},
     keeper::{read_stretch, read_waiting},
     loading::read_messages,
+    moving::Then,
+    picking::{self, Becomes},
+    schedule::{Found, Schedule, Ticket},
+    sending::Prepared,
+    shared::Shared,
     state::State,
 };
 
-/// So many messages are read at once to be shown.
-const SHOWN: u64 = 512;
-
 #[async_trait]
 impl Admin for EmbeddedBroker {
+    async fn topics(&self) -> Result<Vec<TopicStatus>, BrokerError> {
+        let shared = self.shared();
+        let mut topics = shared.open(|state| {
+            let topics = state.topics.iter().enumerate();
+            topics.map(|(at, topic)| (at, state.topic_status(at, topic.spec.clone()))).collect::<Vec<_>>()
+        })?;
+        for (at, status) in &mut topics {
+            let is_limited = matches!(status.topic.keep, Keep::Log { max_age, max_bytes }
+                if max_age.is_some() || max_bytes.is_some());
+            for (partition, slice) in status.slices.iter_mut().enumerate().filter(|_| is_limited) {
+                slice.first = first_kept(shared, (*at, partition), *slice).await?;
+            }
+        }
+        let mut topics: Vec<_> = topics.into_iter().map(|(_, status)| status).collect();
+        topics.sort_by(|one, other| one.topic.name.cmp(&other.topic.name));
+        Ok(topics)
+    }
+
     async fn groups(&self) -> Result<Vec<GroupStatus>, BrokerError> {
         self.shared().open(|state| {
             let status = |group: &usize| {
@@ -30,104 +58,211 @@ impl Admin for EmbeddedBroker {
     }
 
     async fn browse(&self, group: &Group, limit: usize) -> Result<Vec<Pending>, BrokerError> {
-        let shared = self.shared();
-        let at = shared.open(|state| state.group(group))??;
-        let slices = shared.lock().groups[at].slices.len();
-        let mut pending = Vec::new();
-        for slice in 0..slices {
-            let mut offset = shared.lock().first_unsettled(at, slice, 0);
-            while let Some(from) = offset.filter(|_| pending.len() < limit) {
-                let (stream, named, stored) = shared.lock().stream_of(at, slice);
-                let count = SHOWN.min(stored - from);
-                let read = read_messages(&shared.store, &named, &stream, from, count).await;
-                let messages = read.map_err(|error| BrokerError::Failed(error.into()))?;
-                offset = shared.change(|state| {
-                    for stored in &messages {
-                        if pending.len() < limit {
-                            pending.extend(state.show(at, slice, stored));
-                        }
-                    }
-                    let next = messages.last().map_or(stored, |last| last.place.offset + 1);
-                    state.first_unsettled(at, slice, next)
-                });
-            }
-        }
-        Ok(pending)
+        let at = self.shared().open(|state| state.group(group))??;
+        browsing::browse(self.shared(), at, limit).await
+    }
+
+    async fn find(&self, group: &Group, place: &Place) -> Result<Option<Pending>, BrokerError> {
+        let at = self.shared().open(|state| state.group(group))??;
+        browsing::find(self.shared(), at, place).await
     }
 
     async fn purge(&self, group: &Group) -> Result<u64, BrokerError> {
-        let (answer, answered) = oneshot::channel();
+        let turn = self.shared().moving.clone().lock_owned().await;
+        let (done, answered) = answer();
         self.shared().open(|state| {
-            let group = state.group(group)?;
-            state.purge(group, answering(answer));
+            let landed = move |result| {
+                drop(turn);
+                done(result);
+            };
+            state.purge(state.group(group)?, Box::new(landed));
             Ok(())
         })??;
         answered.await.unwrap_or(Err(BrokerError::Closed))
     }
 
+    async fn remove(&self, group: &Group, places: &[Place]) -> Result<u64, BrokerError> {
+        let shared = self.shared();
+        let turn = shared.moving.clone().lock_owned().await;
+        let at = shared.open(|state| state.group(group))??;
+        let spots = picking::spots(shared, at, places).await?;
+        let (done, answered) = answer();
+        let count = shared.open(|state| {
+            let picking = state.pick(at, &spots, Becomes::Removed, turn);
+            let count = picking.len() as u64;
+            if count > 0 {
+                state.write_picked(picking, Vec::new(), done);
+            }
+            count
+        })?;
+        if count == 0 {
+            return Ok(0);
+        }
+        answered.await.unwrap_or(Err(BrokerError::Closed)).map(|_| count)
+    }
+
+    async fn resubmit(&self, from: &Group, place: &Place, message: Message) -> Result<Receipt, BrokerError> {
+        let shared = self.shared();
+        let limits = shared.lock().capabilities.limits;
+        limits.check(slice::from_ref(&message)).map_err(BrokerError::NotSent)?;
+        let turn = shared.moving.clone().lock_owned().await;
+        let at = shared.open(|state| state.group(from))??;
+        let spots = picking::spots(shared, at, slice::from_ref(place)).await?;
+        let prepared = Prepared::new(message, shared.clock.now());
+        let (done, answered) = answer();
+        shared.open(|state| {
+            let message = state.prepare_again(prepared).map_err(BrokerError::NotSent)?;
+            let picking = state.pick(at, &spots, Becomes::Removed, turn);
+            if picking.len() == 0 {
+                return Err(BrokerError::Invalid {
+                    reason: format!("group `{from}` has nothing to resubmit at {place}"),
+                });
+            }
+            state.write_picked(picking, vec![message], done);
+            Ok(())
+        })??;
+        let receipts = answered.await.unwrap_or(Err(BrokerError::Closed))?;
+        receipts.into_iter().next().ok_or(BrokerError::Closed)
+    }
+
     async fn schedules(&self, limit: usize) -> Result<Vec<Scheduled>, BrokerError> {
         let shared = self.shared();
-        let failed = |error: mainspring_store::ReadError| BrokerError::Failed(error.into());
         let tickets = loop {
             let (tickets, complete) = shared.open(|state| state.schedule.next(limit))?;
             if complete {
                 break tickets;
             }
-            match shared.change(|state| state.schedule.to_read(state.now, true)) {
-                Some((stretch, stored)) => read_stretch(shared, stretch, stored).await.map_err(failed)?,
+            match shared.change(|state| state.schedule.unread(state.now, true)) {
+                Some((stretch, stored)) => read_stretch(shared, stretch, stored).await.map_err(unread)?,
                 // Somebody else reads it.
                 None => tokio::task::yield_now().await,
             }
         };
-        let waiting = read_waiting(shared, &tickets).await.map_err(failed)?;
-        let shown = tickets.iter().zip(waiting);
-        Ok(shown.map(|(ticket, waited)| Scheduled { message: waited.decoded.message, due: ticket.due }).collect())
+        let waiting = read_waiting(shared, &tickets).await.map_err(unread)?;
+        let shown = tickets.iter().zip(waiting).map(|(ticket, waited)| {
+            let message = waited.decoded.message;
+            Scheduled { id: ticket.id(), message, due: ticket.due }
+        });
+        Ok(shown.collect())
+    }
+
+    async fn cancel(&self, id: &ScheduleId) -> Result<bool, BrokerError> {
+        let shared = self.shared();
+        let Some((stretch, version)) = Ticket::named(id) else { return Ok(false) };
+        let ticket = loop {
+            match shared.open(|state| state.schedule.find(stretch, version))? {
+                Found::Waits(ticket) => break ticket,
+                Found::ToRead(stored) => read_stretch(shared, stretch, stored).await.map_err(unread)?,
+                Found::BeingRead => tokio::task::yield_now().await,
+                Found::Nothing => return Ok(false),
+            }
+        };
+        let waiting = read_waiting(shared, &[ticket]).await.map_err(unread)?;
+        let (done, answered) = answer();
+        let taken = shared.open(|state| {
+            let taken = state.schedule.take(ticket);
+            if taken {
+                let messages = waiting.into_iter().map(|waited| waited.decoded.message).collect();
+                state.cancel(ticket, messages, done);
+            }
+            taken
+        })?;
+        if !taken {
+            return Ok(false);
+        }
+        answered.await.unwrap_or(Err(BrokerError::Closed)).map(|()| true)
     }
 
     async fn resume(&self, group: &Group, key: &[u8], how: Resume) -> Result<u64, BrokerError> {
-        let (answer, answered) = oneshot::channel();
-        self.shared().open(|state| state.resume(group, key, how, answering(answer)))?;
-        answered.await.unwrap_or(Err(BrokerError::Closed))
+        let shared = self.shared();
+        let turn = shared.moving.clone().lock_owned().await;
+        let at = shared.open(|state| state.group(group))??;
+        let not_held = || BrokerError::Invalid { reason: format!("group `{group}` does not hold the key") };
+        let (spot, behind) = picking::held(shared, at, key).await?.ok_or_else(not_held)?;
+        let becomes = match how {
+            Resume::Resubmit => Becomes::Anew,
+            Resume::Skip => Becomes::Skipped,
+        };
+        let (done, answered) = answer();
+        shared.open(|state| {
+            let picking = state.pick(at, &[spot], becomes, turn);
+            if picking.len() == 0 {
+                return Err(not_held());
+            }
+            state.write_picked(picking, Vec::new(), done);
+            Ok(())
+        })??;
+        answered.await.unwrap_or(Err(BrokerError::Closed)).map(|_| behind)
     }
 }
 
-/// Answers whoever still waits.
-fn answering<T: Send + 'static>(answer: oneshot::Sender<T>) -> Box<dyn FnOnce(T) + Send> {
-    Box::new(move |came| {
+/// What hears of the end of something, and who waits for that.
+fn answer<T: Send + 'static>() -> (Then<T>, oneshot::Receiver<Result<T, BrokerError>>) {
+    let (answer, answered) = oneshot::channel();
+    let done = move |came| {
         // Nobody needs to wait for it.
         let _ = answer.send(came);
-    })
+    };
+    (Box::new(done), answered)
+}
+
+fn unread(error: ReadError) -> BrokerError {
+    BrokerError::Failed(error.into())
+}
+
+/// The first message that a log keeps: both limits remove from the oldest on, so halving finds it.
+async fn first_kept(
+    shared: &Shared,
+    (topic, partition): (usize, usize),
+    SliceStatus { first, next }: SliceStatus,
+) -> Result<u64, BrokerError> {
+    let (stream, slice) = {
+        let state = shared.lock();
+        let partition = &state.topics[topic].partitions[partition];
+        (partition.stream.clone(), partition.slice.clone())
+    };
+    let (mut low, mut high) = (first, next);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let message = read_messages(&shared.store, &slice, &stream, middle, 1).await.map_err(unread)?.pop();
+        let is_removed =
+            |state: &mut State| message.is_some_and(|one| state.topics[topic].has_removed(&one, state.now));
+        if shared.change(is_removed) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    Ok(low)
 }
 
 impl State {
-    /// The first message from `from` on that a group has not settled, if one is stored.
-    fn first_unsettled(&self, group: usize, slice: usize, from: u64) -> Option<u64> {
-        let (topic, partition) = self.groups[group].slices[slice];
-        let partition = &self.topics[topic].partitions[partition];
-        let cursor = &self.groups[group].cursors[slice];
-        let offset = cursor.done.first_gap(from.max(cursor.floor).max(partition.first));
-        (offset < partition.stored).then_some(offset)
+    /// How a topic stands, as far as its limits have nothing to say.
+    fn topic_status(&self, topic: usize, spec: mainspring_broker::Topic) -> TopicStatus {
+        let state = &self.topics[topic];
+        let slices = state.partitions.iter().enumerate().map(|(at, partition)| {
+            let floors = state.groups.iter().filter_map(|group| {
+                let group = &self.groups[*group];
+                group.slice(topic, at).map(|slice| group.cursors[slice].floor)
+            });
+            let settled = if state.is_log() { 0 } else { floors.min().unwrap_or(0) };
+            SliceStatus { first: partition.first.max(settled), next: partition.stored }
+        });
+        TopicStatus { topic: spec, slices: slices.collect() }
     }
 
-    fn stream_of(&self, group: usize, slice: usize) -> (mainspring_event::StreamName, mainspring_broker::Slice, u64) {
-        let (topic, partition) = self.groups[group].slices[slice];
-        let partition = &self.topics[topic].partitions[partition];
-        (partition.stream.clone(), partition.slice.clone(), partition.stored)
-    }
-
-    /// How a message stands, unless the group has settled it or does not want it, or holds it as a dead letter.
-    fn show(&self, group: usize, slice: usize, stored: &crate::topic::Stored) -> Option<Pending> {
-        let state = &self.groups[group];
-        let topic = &self.topics[state.slices[slice].0];
-        let offset = stored.place.offset;
-        let cursor = &state.cursors[slice];
-        if cursor.is_settled(offset) || !state.wants(&stored.message) || topic.has_removed(stored, self.now) {
-            return None;
-        }
-        let item = state.items.iter().map(|(_, item)| item).find(|item| item.slice == slice && item.offset() == offset);
-        let tried = item.map(|item| item.tried()).or_else(|| cursor.tried.get(&offset).copied()).unwrap_or_default();
-        let in_flight = item.is_some_and(|item| item.is_held());
-        let (message, place) = (stored.message.clone(), Some(stored.place.clone()));
-        (!tried.dead).then_some(Pending { message, place, attempts: tried.attempts, in_flight })
+    /// A message that was taken out of the schedule leaves it without coming.
+    fn cancel(&mut self, ticket: Ticket, messages: Vec<Message>, done: Then<()>) {
+        let landed = move |state: &mut Self, landed: Result<Landed, Failure>| {
+            state.schedule.land(&[ticket], landed.is_ok());
+            for message in messages.iter().filter(|_| landed.is_ok()) {
+                if let Some(topic) = state.topic_of.get(&message.destination) {
+                    state.topics[*topic].forget(message);
+                }
+            }
+            done(landed.map(drop).map_err(|failure| BrokerError::Failed(failure.into())));
+        };
+        let schedule = Schedule::leave(&[ticket]);
+        self.enqueue(Entry { schedule, ..Entry::new(Box::new(landed)) });
     }
 }

@@ -199,6 +199,6 @@ impl State {
     }
 
     fn is_written(&self) -> bool {
-        self.queue.is_empty() && self.airborne == 0
+        self.queue.is_empty() && self.sends.is_empty() && self.airborne == 0
     }
 }

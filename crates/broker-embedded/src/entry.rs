@@ -18,6 +18,8 @@ pub(crate) struct Entry {
     pub(crate) schedule: Vec<u8>,
     /// What has to be written in an append of its own.
     pub(crate) alone: Option<Alone>,
+    /// Whether it is messages that were sent, and nothing else.
+    pub(crate) is_sent: bool,
     /// What follows.
     pub(crate) done: Done,
 }
@@ -68,7 +70,12 @@ pub(crate) enum Failure {
 impl Entry {
     /// Nothing yet.
     pub(crate) fn new(done: Done) -> Self {
-        Self { messages: Vec::new(), steps: Vec::new(), schedule: Vec::new(), alone: None, done }
+        Self { messages: Vec::new(), steps: Vec::new(), schedule: Vec::new(), alone: None, is_sent: false, done }
+    }
+
+    /// Messages that were sent.
+    pub(crate) fn sent(messages: Vec<Outgoing>, done: Done) -> Self {
+        Self { messages, is_sent: true, ..Self::new(done) }
     }
 
     /// Steps of one group.

@@ -111,9 +111,9 @@ impl GroupState {
         })
     }
 
-    /// Whether one of its bindings selects the message.
+    /// Whether it gets the message.
     pub(crate) fn wants(&self, message: &Message) -> bool {
-        self.spec.bindings.iter().any(|binding| binding.selects(message))
+        self.spec.selects(message)
     }
 
     /// The place of a slice among those of the group, if it is bound to the topic.
@@ -146,7 +146,7 @@ impl GroupState {
         let cursor = &mut self.cursors[slice];
         let tried = cursor.tried.remove(&stored.place.offset).unwrap_or_default();
         cursor.loaded += 1;
-        self.bytes += stored.message.size();
+        self.bytes += stored.size;
         let status = match tried.not_before {
             _ if tried.dead => Status::Dead,
             Some(time) if time > now => Status::Waiting(time),
@@ -260,17 +260,15 @@ impl GroupState {
         best.map(|(_, number)| number)
     }
 
-    /// The same of messages that are on their way to the store, which it takes out of `fresh`.
+    /// The same of messages that are on their way to the store: it takes one out of `fresh`, whose first stands last.
     pub(crate) fn choose_unborn(&self, id: u64, fresh: &mut Vec<u64>) -> Option<u64> {
         let member = self.members.get(&id)?;
         let may_take = |number: &u64| {
-            let item = self.items.get(*number)?;
-            let allowed = self.may_have(id, member, item.slice) && self.session_allows(*number, id);
-            allowed.then_some((u8::MAX - item.stored.message.priority, *number))
+            let item = self.items.get(*number);
+            item.is_some_and(|item| self.may_have(id, member, item.slice)) && self.session_allows(*number, id)
         };
-        let (_, chosen) = fresh.iter().filter_map(may_take).min()?;
-        fresh.retain(|number| *number != chosen);
-        Some(chosen)
+        let at = fresh.iter().rposition(may_take)?;
+        Some(fresh.remove(at))
     }
 
     /// Whether messages of a slice go to a member.

@@ -1,7 +1,10 @@
 //! How entries become appends. One task takes what waits, gives messages their places, has the store write it, and then
 //! says what came of it. Several appends are on their way at once; each of them holds only if those before it did.
 
-use std::{ops::Range, sync::Arc};
+use std::{
+    ops::Range,
+    sync::{Arc, LazyLock},
+};
 
 use futures_util::{StreamExt, stream::FuturesOrdered};
 use mainspring_broker::Place;
@@ -21,8 +24,8 @@ use crate::{
 const DEPTH: usize = 3;
 
 /// An append takes no more entries when it has so many events or bytes.
-const EVENTS: usize = 8_192;
-const BYTES: usize = 4 << 20;
+const EVENTS: usize = 2_048;
+const BYTES: usize = 1 << 20;
 
 /// An append on its way, and what follows from it.
 pub(crate) struct Flight {
@@ -71,29 +74,37 @@ impl State {
         if self.failed && self.airborne == 0 {
             self.fall_back();
         }
-        let alone = self.queue.front()?.alone.is_some() || self.groups.iter().any(|group| group.needs_snapshot());
+        let first = self.queue.front().or_else(|| self.sends.front())?;
+        let alone = first.alone.is_some() || self.groups.iter().any(|group| group.needs_snapshot());
         if self.airborne >= DEPTH || self.failed || (alone && self.airborne > 0) {
             return None;
         }
         self.airborne += 1;
         let mut building = Building::new(self);
         let (mut events, mut bytes) = (0, 0);
-        while let Some(entry) = building.state.queue.front() {
-            let size = entry.size();
-            let is_alone = entry.alone.is_some();
-            let is_full = events > 0 && (events + size.0 > EVENTS || bytes + size.1 > BYTES || is_alone);
-            if is_full {
+        while let Some(entry) = building.state.next_entry() {
+            let (size, is_alone) = (entry.size(), entry.alone.is_some());
+            if events > 0 && (events + size.0 > EVENTS || bytes + size.1 > BYTES || is_alone) {
+                building.state.put_back(entry);
                 break;
             }
             (events, bytes) = (events + size.0, bytes + size.1);
-            if let Some(entry) = building.state.queue.pop_front() {
-                building.add(entry);
-            }
+            building.add(entry);
             if is_alone {
                 break;
             }
         }
         Some(building.finish())
+    }
+
+    /// What is written next: steps of groups before messages, because members wait for them.
+    fn next_entry(&mut self) -> Option<Entry> {
+        self.queue.pop_front().or_else(|| self.sends.pop_front())
+    }
+
+    fn put_back(&mut self, entry: Entry) {
+        let queue = if entry.is_sent { &mut self.sends } else { &mut self.queue };
+        queue.push_front(entry);
     }
 
     /// What came of an append.
@@ -200,7 +211,7 @@ impl State {
     }
 
     fn fail_queue(&mut self) {
-        while let Some(entry) = self.queue.pop_front() {
+        while let Some(entry) = self.next_entry() {
             (entry.done)(self, Err(Failure::Ended));
         }
     }
@@ -246,7 +257,7 @@ impl<'a> Building<'a> {
     }
 
     fn add(&mut self, entry: Entry) {
-        let Entry { messages, steps, schedule, alone, done } = entry;
+        let Entry { messages, steps, schedule, alone, done, .. } = entry;
         if let Some(alone) = alone {
             let user = match alone {
                 Alone::Topology(events) => Append::new(events),
@@ -288,10 +299,11 @@ impl<'a> Building<'a> {
         }
         let place = Place { slice: slice.slice.clone(), offset: slice.next };
         slice.next += 1;
-        slice.end += message.size() as u64;
-        let event = internal(slice.stream.clone(), message_type(), written.placed(now, slice.end));
+        let size = message.size();
+        slice.end += size as u64;
+        let event = internal(slice.stream.clone(), MESSAGE.clone(), written.placed(now, slice.end));
         self.flight.append.events.push(event);
-        let stored = Arc::new(Stored { place: place.clone(), stored: now, end: slice.end, expires, message });
+        let stored = Arc::new(Stored { place: place.clone(), stored: now, end: slice.end, expires, size, message });
         self.state.dispatch(topic, &stored, &mut self.flight.given);
         self.flight.stored.push((topic, stored));
         self.flight.places.push(Some(place));
@@ -329,7 +341,7 @@ impl<'a> Building<'a> {
             for steps in snapshot.into_iter().chain([steps]).filter(|steps| !steps.is_empty()) {
                 group_state.written += steps.len();
                 group_state.version += 1;
-                flight.append.events.push(internal(group_state.stream.clone(), progress_type(), steps.into()));
+                flight.append.events.push(internal(group_state.stream.clone(), GROUP_MOVED.clone(), steps.into()));
             }
             flight.groups.push((group, group_state.version));
         }
@@ -370,16 +382,17 @@ fn at_version(stream: StreamName, version: u64) -> mainspring_store::Check {
 
 /// The stream of the broker itself: its topology, and who works on it.
 pub(crate) fn own_stream() -> StreamName {
-    StreamName::new("$broker").expect("a short plain word is a name")
+    OWN_STREAM.clone()
 }
 
-pub(crate) fn message_type() -> EventTypeName {
-    EventTypeName::new("Message").expect("a short plain word is a name")
-}
-
-fn progress_type() -> EventTypeName {
-    EventTypeName::new("GroupMoved").expect("a short plain word is a name")
-}
+// Checked once, and not for every event.
+static OWN_STREAM: LazyLock<StreamName> =
+    LazyLock::new(|| StreamName::new("$broker").expect("a short plain word is a name"));
+static MESSAGE: LazyLock<EventTypeName> =
+    LazyLock::new(|| EventTypeName::new("Message").expect("a short plain word is a name"));
+static GROUP_MOVED: LazyLock<EventTypeName> =
+    LazyLock::new(|| EventTypeName::new("GroupMoved").expect("a short plain word is a name"));
+static SOURCE: LazyLock<Source> = LazyLock::new(|| Source::new("mainspring").expect("a short plain word is a source"));
 
 /// An event of the machinery.
 pub(crate) fn internal(stream: StreamName, event_type: EventTypeName, payload: bytes::Bytes) -> NewEvent {
@@ -389,7 +402,7 @@ pub(crate) fn internal(stream: StreamName, event_type: EventTypeName, payload: b
         event_type,
         schema_version: 1,
         time: jiff::Timestamp::UNIX_EPOCH,
-        source: Source::new("mainspring").expect("a short plain word is a source"),
+        source: SOURCE.clone(),
         content_type: std::borrow::Cow::Borrowed(message::CONTENT_TYPE),
         tags: Vec::new(),
         metadata: mainspring_event::Metadata::default(),

@@ -56,7 +56,7 @@ pub(crate) async fn watch(shared: Arc<Shared>) {
 
 /// Stores the messages that are due.
 async fn release(shared: &Shared) -> Result<(), ReadError> {
-    while let Some((stretch, stored)) = shared.change(|state| state.schedule.to_read(state.now, false)) {
+    while let Some((stretch, stored)) = shared.change(|state| state.schedule.unread(state.now, false)) {
         read_stretch(shared, stretch, stored).await?;
     }
     loop {

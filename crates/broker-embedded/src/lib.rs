@@ -2,6 +2,7 @@
 
 mod admin;
 mod broker;
+mod browsing;
 mod codec;
 mod creating;
 mod entry;
@@ -12,6 +13,7 @@ mod loading;
 mod member;
 mod moving;
 mod opening;
+mod picking;
 mod ranges;
 mod schedule;
 mod sending;

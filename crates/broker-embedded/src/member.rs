@@ -310,7 +310,14 @@ impl Settler for EmbeddedSettler {
         shared.change(|state| state.can_move(group))?;
         let slices = shared.lock().groups[group].slices.clone();
         let floors = floors(shared, &slices, &to).await?;
-        let moved = self.0.written(|state, done| state.seek(group, floors, done));
+        let turn = shared.moving.clone().lock_owned().await;
+        let moved = self.0.written(|state, done| {
+            let landed = move |result| {
+                drop(turn);
+                done(result);
+            };
+            state.seek(group, floors, Box::new(landed));
+        });
         moved.await.unwrap_or(Err(BrokerError::Closed))
     }
 

@@ -1,7 +1,7 @@
 //! Moving a whole group: seeks, purges, and keys that are held.
 
 use jiff::Timestamp;
-use mainspring_broker::{BrokerError, Feature, Group, Resume, Slice, Start};
+use mainspring_broker::{BrokerError, Feature, Slice, Start};
 
 use crate::{
     codec::progress::{Record, Tried},
@@ -9,11 +9,11 @@ use crate::{
     group::item::Status,
     loading::read_messages,
     shared::Shared,
-    state::{State, steps_of_settled, steps_of_tried},
+    state::State,
 };
 
 /// What hears of the end of something.
-type Then<T> = Box<dyn FnOnce(Result<T, BrokerError>) + Send>;
+pub(crate) type Then<T> = Box<dyn FnOnce(Result<T, BrokerError>) + Send>;
 
 /// The offset at which each of these slices begins, or nothing for those that stay where they are.
 pub(crate) async fn floors(
@@ -161,49 +161,6 @@ impl State {
             done(landed.map(|_| purged).map_err(|failure| BrokerError::Failed(failure.into())));
         };
         self.enqueue(Entry::steps(group, steps, Box::new(landed)));
-    }
-
-    /// Lets a key go on that a dead letter holds.
-    pub(crate) fn resume(&mut self, group: &Group, key: &[u8], how: Resume, done: Then<u64>) {
-        let at = match self.group(group) {
-            Ok(at) => at,
-            Err(error) => return done(Err(error)),
-        };
-        let state = &mut self.groups[at];
-        let has_key = |number: u64| {
-            let item = state.items.get(number);
-            item.is_some_and(|item| item.stored.message.key.as_deref() == Some(key))
-        };
-        let items = state.items.iter();
-        let dead =
-            items.filter(|(number, item)| item.status == Status::Dead && has_key(*number)).map(|(n, _)| n).next();
-        let Some(number) = dead else {
-            return done(Err(BrokerError::Invalid { reason: format!("group `{group}` does not hold the key") }));
-        };
-        let behind = state.items.iter().filter(|(other, _)| *other > number && has_key(*other)).count() as u64;
-        let Some(item) = state.items.get(number) else { return };
-        let place = (item.slice, item.offset());
-        let steps = match how {
-            Resume::Resubmit => steps_of_tried(vec![(place.0, place.1, Tried::default())]),
-            Resume::Skip => steps_of_settled(vec![place]),
-        };
-        state.set(number, Status::Moving);
-        let landed = move |state: &mut Self, landed: Result<Landed, Failure>| {
-            let group = &mut state.groups[at];
-            match (&landed, how) {
-                (Ok(_), Resume::Skip) => group.settle(number),
-                (Ok(_), Resume::Resubmit) => {
-                    if let Some(item) = group.items.get_mut(number) {
-                        (item.attempts, item.first_attempt) = (0, None);
-                    }
-                    group.set(number, Status::Ready);
-                }
-                (Err(_), _) => group.set(number, Status::Dead),
-            }
-            state.pump(at);
-            done(landed.map(|_| behind).map_err(|failure| BrokerError::Failed(failure.into())));
-        };
-        self.enqueue(Entry::steps(at, steps, Box::new(landed)));
     }
 }
 

@@ -1,6 +1,8 @@
 //! Messages that are not due yet. They wait in the store, in a stream for each stretch of time; in memory there is only
 //! when each of the next stretch is due, and how many there are of the others.
 
+mod ticket;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
@@ -14,6 +16,8 @@ use crate::{
     journal::internal,
     ranges::Ranges,
 };
+
+pub(crate) use ticket::{Found, Ticket};
 
 /// How long a stretch is, in seconds. A year has 53,000 of them.
 const STRETCH: i64 = 600;
@@ -57,14 +61,6 @@ pub(crate) struct Waiting {
     stretch: i64,
     version: u64,
     due: Timestamp,
-}
-
-/// A message that waits: its stretch, its version there, and when it is due.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Ticket {
-    pub(crate) stretch: i64,
-    pub(crate) version: u64,
-    pub(crate) due: Timestamp,
 }
 
 /// The stream of a stretch.
@@ -235,20 +231,35 @@ impl Schedule {
         }
     }
 
+    /// A message of a stretch, if it waits and is not leaving.
+    pub(crate) fn find(&mut self, number: i64, version: u64) -> Found {
+        let Some(stretch) = self.stretches.get_mut(&number) else { return Found::Nothing };
+        match (&stretch.index, &stretch.meanwhile) {
+            (Some(index), _) => {
+                let found = index.iter().find(|(_, other)| *other == version);
+                found.map_or(Found::Nothing, |(due, _)| Found::Waits(Ticket { stretch: number, version, due: *due }))
+            }
+            (None, Some(_)) => Found::BeingRead,
+            (None, None) if stretch.stored > 0 => {
+                stretch.meanwhile = Some(Vec::new());
+                Found::ToRead(stretch.stored)
+            }
+            (None, None) => Found::Nothing,
+        }
+    }
+
     /// A message that waits and is not leaving is to leave.
     pub(crate) fn take(&mut self, ticket: Ticket) -> bool {
-        let Some(stretch) = self.stretches.get_mut(&ticket.stretch) else { return false };
-        if ticket.version > stretch.stored || stretch.left.run_end(ticket.version).is_some() {
-            return false;
+        let index = self.stretches.get_mut(&ticket.stretch).and_then(|stretch| stretch.index.as_mut());
+        let waits = index.is_some_and(|index| index.remove(&(ticket.due, ticket.version)));
+        if waits && let Some(stretch) = self.stretches.get_mut(&ticket.stretch) {
+            stretch.leaving.insert(ticket.version);
         }
-        if let Some(index) = &mut stretch.index {
-            index.remove(&(ticket.due, ticket.version));
-        }
-        stretch.leaving.insert(ticket.version)
+        waits
     }
 
     /// A stretch that has to be read because its time has come or because somebody `asks` for it, and how far.
-    pub(crate) fn to_read(&mut self, now: Timestamp, asks: bool) -> Option<(i64, u64)> {
+    pub(crate) fn unread(&mut self, now: Timestamp, asks: bool) -> Option<(i64, u64)> {
         let near = stretch_of(now) + 1;
         let (number, stretch) = self.stretches.iter_mut().find(|(number, stretch)| {
             stretch.index.is_none() && stretch.meanwhile.is_none() && stretch.stored > 0 && (asks || **number <= near)

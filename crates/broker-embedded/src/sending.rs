@@ -88,11 +88,11 @@ impl State {
         }
         let Batch { messages, answers } = sending;
         let landed = move |state: &mut Self, landed: Result<Landed, Failure>| done(state.answer(answers, landed));
-        if messages.is_empty() && self.queue.is_empty() && self.airborne == 0 {
+        if messages.is_empty() && self.sends.is_empty() && self.airborne == 0 {
             let nothing = Landed { places: Vec::new(), appended: nothing() };
             landed(self, Ok(nothing));
         } else {
-            self.enqueue(Entry { messages, ..Entry::new(Box::new(landed)) });
+            self.enqueue(Entry::sent(messages, Box::new(landed)));
         }
     }
 
@@ -110,6 +110,12 @@ impl State {
         batch.answers.push(Answer::Written(batch.messages.len()));
         batch.messages.push(Outgoing { topic, message, written, expires, due });
         Ok(())
+    }
+
+    /// A message that is sent again, whatever its id, if it has a route.
+    pub(crate) fn prepare_again(&self, prepared: Prepared) -> Result<Outgoing, SendError> {
+        let Prepared { message, written, expires, due } = prepared;
+        Ok(Outgoing { topic: self.route(&message)?, message, written, expires, due })
     }
 
     /// What is to be said of a batch.

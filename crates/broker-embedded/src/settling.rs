@@ -242,7 +242,8 @@ impl State {
             let state = &mut self.groups[group];
             let Some(item) = state.items.get_mut(number) else { continue };
             let lasts = matches!(item.status, Status::Settling(now) if Some(now) == holding);
-            if !lasts && !(item.status == Status::Moving && holding.is_none()) {
+            let moves = item.status == Status::Moving && holding.is_none();
+            if !lasts && !moves {
                 continue;
             }
             match (written, effect) {

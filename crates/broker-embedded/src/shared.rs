@@ -22,6 +22,9 @@ pub(crate) struct Shared {
     pub(crate) admission: Arc<Semaphore>,
     /// Whoever creates topics and groups.
     pub(crate) creating: tokio::sync::Mutex<()>,
+    /// Whoever takes messages out of a group other than by settling them, until that is written: nobody else may go on
+    /// reading for the group, and only the last one could say when.
+    pub(crate) moving: Arc<tokio::sync::Mutex<()>>,
     /// The tasks of the broker, until somebody waits for their end.
     pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
     state: Mutex<State>,
@@ -35,6 +38,7 @@ impl Shared {
             look,
             admission: Arc::new(Semaphore::new(ADMISSION)),
             creating: tokio::sync::Mutex::new(()),
+            moving: Arc::default(),
             tasks: Mutex::new(Vec::new()),
             state: Mutex::new(state),
         }

@@ -4,6 +4,7 @@
 //! queue as an [`Entry`], and what follows from it is said there.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
 };
@@ -27,8 +28,9 @@ pub(crate) struct State {
     pub(crate) groups: Vec<GroupState>,
     pub(crate) group_of: BTreeMap<Group, usize>,
     pub(crate) schedule: Schedule,
-    /// What is to be written next.
+    /// What is to be written next, and messages that are to be written after it.
     pub(crate) queue: VecDeque<Entry>,
+    pub(crate) sends: VecDeque<Entry>,
     /// How many appends are on their way.
     pub(crate) airborne: usize,
     /// One of them has failed, so the others will: nothing new is written until they have come back.
@@ -63,6 +65,7 @@ impl State {
             group_of: BTreeMap::new(),
             schedule: Schedule::default(),
             queue: VecDeque::new(),
+            sends: VecDeque::new(),
             airborne: 0,
             failed: false,
             version: 0,
@@ -87,7 +90,8 @@ impl State {
         if self.ended {
             (entry.done)(self, Err(crate::entry::Failure::Ended));
         } else {
-            self.queue.push_back(entry);
+            let queue = if entry.is_sent { &mut self.sends } else { &mut self.queue };
+            queue.push_back(entry);
             self.work.notify_one();
         }
     }
@@ -139,9 +143,7 @@ impl State {
             if !self.groups[group].members.values().any(|member| member.is_hungry()) {
                 continue;
             }
-            let mut fresh: Vec<_> =
-                given.iter().filter(|given| given.group == group).filter_map(|g| g.number).collect();
-            fresh.retain(|number| self.groups[group].is_first(*number));
+            let mut fresh = self.fresh(group, given);
             let members: Vec<_> = self.groups[group].members.keys().copied().collect();
             for member in members {
                 let chosen = self.choose_for(group, member, |state| state.choose_unborn(member, &mut fresh));
@@ -152,6 +154,16 @@ impl State {
             }
         }
         (steps, taken)
+    }
+
+    /// The messages that a group was given and that could be delivered, were they stored: the first one last.
+    fn fresh(&self, group: usize, given: &[Given]) -> Vec<u64> {
+        let of_group = given.iter().filter(|given| given.group == group).filter_map(|given| given.number);
+        let state = &self.groups[group];
+        let priority = |number: &u64| state.items.get(*number).map_or(0, |item| item.stored.message.priority);
+        let mut fresh: Vec<_> = of_group.filter(|number| state.is_first(*number)).collect();
+        fresh.sort_by_key(|number| (priority(number), Reverse(*number)));
+        fresh
     }
 
     /// Gives every member that waits what there is for it.

@@ -12,8 +12,8 @@ use mainspring_event::{EventId, NameError, StreamName};
 use crate::codec::message::Decoded;
 
 /// So many messages and bytes of each partition stay in memory, for groups that are just behind.
-const RECENT: usize = 8_192;
-const RECENT_BYTES: usize = 8 << 20;
+const RECENT: usize = 32_768;
+const RECENT_BYTES: usize = 16 << 20;
 
 /// A message that has its place.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Stored {
     /// Bytes of all messages of the slice up to the end of this one.
     pub(crate) end: u64,
     pub(crate) expires: Option<Timestamp>,
+    /// Bytes of the message, which are asked for often.
+    pub(crate) size: usize,
     pub(crate) message: Message,
 }
 
@@ -30,7 +32,8 @@ impl Stored {
     /// A message that was read at `offset` of its slice.
     pub(crate) fn read(slice: &Slice, offset: u64, decoded: Decoded) -> Self {
         let Decoded { message, stored, end, expires } = decoded;
-        Self { place: Place { slice: slice.clone(), offset }, stored, end, expires, message }
+        let place = Place { slice: slice.clone(), offset };
+        Self { place, stored, end, expires, size: message.size(), message }
     }
 }
 
@@ -148,7 +151,7 @@ impl TopicState {
             let passed = now.duration_since(stored.stored);
             passed.is_positive() && passed.unsigned_abs() > age
         });
-        let before = stored.end - stored.message.size() as u64;
+        let before = stored.end - stored.size as u64;
         let is_newest = stored.place.offset + 1 >= partition.stored;
         let too_much = max_bytes.is_some_and(|most| !is_newest && partition.stored_end - before > most);
         too_old || too_much
@@ -166,11 +169,11 @@ impl Partition {
         debug_assert_eq!(stored.place.offset, self.stored, "messages are stored in order");
         self.stored = stored.place.offset + 1;
         self.stored_end = stored.end;
-        self.recent_bytes += stored.message.size();
+        self.recent_bytes += stored.size;
         self.recent.push_back(stored);
         while self.recent.len() > RECENT || self.recent_bytes > RECENT_BYTES {
             let Some(oldest) = self.recent.pop_front() else { break };
-            self.recent_bytes -= oldest.message.size();
+            self.recent_bytes -= oldest.size;
         }
     }
 

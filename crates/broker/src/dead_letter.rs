@@ -6,10 +6,13 @@
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::{Destination, Group, Message, Place, Slice};
+use crate::{Destination, Group, Message, Place, Slice, message::ONLY};
 
 /// Begins the names of the headers that say what happened.
 const PREFIX: &str = "mainspring-dead-";
+
+/// What the header [`ONLY`] is called meanwhile: whoever reads dead letters is another group than the one it names.
+const WAS_ONLY: &str = "mainspring-was-only";
 
 /// A message that was given up.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +41,7 @@ impl DeadLetter {
     /// Delay and expiry are not carried over: they are over, and a dead letter must neither wait nor vanish.
     pub fn to_message(&self, topic: Destination) -> Message {
         let mut message = Message { destination: topic, delay: None, expires_after: None, ..self.message.clone() };
+        message.headers.rename(ONLY, WAS_ONLY);
         let time = |time: Option<Timestamp>| time.map_or_else(String::new, |time| time.to_string());
         let place = self.place.as_ref();
         let said = [
@@ -74,7 +78,14 @@ impl DeadLetter {
         let died = said("died")?.parse().ok()?;
         let mut message = Message { destination, ..message.clone() };
         message.headers.retain(|name| !name.starts_with(PREFIX));
+        message.headers.rename(WAS_ONLY, ONLY);
         Some(Self { message, place, group, reason, attempts, stored, first_attempt, died })
+    }
+
+    /// The message to be sent again: to where it was sent, for the group only that gave it up. What its author or an
+    /// operator changes may be changed before it is sent, by [`Admin::resubmit`](crate::Admin::resubmit) for one.
+    pub fn again(&self) -> Message {
+        self.message.clone().only(&self.group)
     }
 }
 
@@ -108,6 +119,16 @@ mod tests {
         let kept = letter(message.expires_after(std::time::Duration::from_secs(9)), "", None);
         let kept = kept.to_message("dead".parse().unwrap());
         assert_eq!((kept.delay, kept.expires_after), (None, None));
+    }
+
+    #[test]
+    fn what_is_sent_again_and_given_up_again_reaches_whoever_reads_dead_letters() {
+        let again = letter(Message::new("orders".parse().unwrap(), "").header("a", "b"), "", None).again();
+        assert_eq!(again.only_for(), Some(&b"billing"[..]));
+        let twice = letter(again.clone().header("c", "d"), "", None);
+        let kept = twice.to_message("dead".parse().unwrap());
+        assert_eq!(kept.only_for(), None);
+        assert_eq!(DeadLetter::read(&kept), Some(twice));
     }
 
     #[test]

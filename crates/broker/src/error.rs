@@ -2,7 +2,7 @@
 
 use mainspring_store::BoxError;
 
-use crate::{Destination, Feature, Group};
+use crate::{Destination, Feature, Group, SendError};
 
 /// Why a broker did not do something. Each variant is a decision the caller can take.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum BrokerError {
     /// There is no such subscription: create it, or let `ensure` do it.
     #[error("group `{0}` does not exist: create it, or let `ensure` create it")]
     NoGroup(Group),
+    /// A message that was to be sent as a part of it cannot be sent.
+    #[error("the message cannot be sent")]
+    NotSent(#[source] SendError),
     /// The account may not do it.
     #[error("not permitted: {reason}")]
     Denied {

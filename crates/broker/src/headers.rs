@@ -44,6 +44,13 @@ impl Headers {
         self.0.retain(|(name, _)| keep(name));
     }
 
+    /// Renames the headers of one name; they keep their places.
+    pub(crate) fn rename(&mut self, from: &str, to: &str) {
+        for (name, _) in self.0.iter_mut().filter(|(name, _)| name == from) {
+            to.clone_into(name);
+        }
+    }
+
     /// How many there are.
     pub fn len(&self) -> usize {
         self.0.len()

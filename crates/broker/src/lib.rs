@@ -9,8 +9,8 @@
 //! An implementor guarantees these; `mainspring-conformance` has tests for each. What a broker cannot do it refuses by
 //! name ([`Feature`]), when a topology is ensured or a message sent: never in silence, and never later.
 //!
-//! 1. **Confirmed is stored**, at the declared [`Durability`], for every durable subscription that existed and whose
-//!    bindings select the message. A message without a route is an error.
+//! 1. **Confirmed is stored**, at the declared [`Durability`], for every durable subscription that existed and
+//!    [selects](Subscription::selects) the message. A message without a route is an error.
 //! 2. **Honest errors of sending.** All classes of [`SendError`] but `Unknown` mean: surely not stored. Where the
 //!    destination is `gapless`, no later message of a key is stored before an earlier one that failed. A send that begins
 //!    after another was admitted follows it.
@@ -76,7 +76,7 @@ mod routing;
 mod send;
 mod topology;
 
-pub use admin::{Admin, GroupStatus, Pending, Resume, Scheduled};
+pub use admin::{Admin, GroupStatus, Pending, Resume, ScheduleId, Scheduled, SliceStatus, TopicStatus};
 pub use assign::assign;
 pub use broker::{Broker, Deliveries, InStore, Settler};
 pub use capabilities::{Capabilities, Durability, Feature, Limits, Support};
@@ -85,7 +85,7 @@ pub use delivery::{CommitError, Delivery, DeliveryTag, Handover, Limit, Next, Ou
 pub use error::BrokerError;
 pub use headers::Headers;
 pub use memory::MemoryBroker;
-pub use message::{Envelope, Message};
+pub use message::{Envelope, Message, ONLY};
 pub use name::{Destination, Group};
 pub use partition::partition_of;
 pub use pattern::{Pattern, PatternError};

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use mainspring_event::{EventId, EventTypeName, Metadata, NewEvent, Source, StreamName, Tag};
 
-use crate::{Destination, Headers};
+use crate::{Destination, Group, Headers};
+
+/// The header that names the only group which gets a message. Where it occurs several times, the last one counts.
+pub const ONLY: &str = "mainspring-only";
 
 /// What is sent: bytes, and what a broker has to know to carry them.
 ///
@@ -95,6 +98,18 @@ impl Message {
     pub fn expires_after(mut self, time: Duration) -> Self {
         self.expires_after = Some(time);
         self
+    }
+
+    /// Lets only this group have it, if one of its bindings selects it; other groups pass it by. Says so in the header
+    /// [`ONLY`], in place of what that said before.
+    pub fn only(mut self, group: &Group) -> Self {
+        self.headers.retain(|name| name != ONLY);
+        self.header(ONLY, group.to_string())
+    }
+
+    /// The name of the only group that gets it, if it is for one group only.
+    pub fn only_for(&self) -> Option<&[u8]> {
+        self.headers.get(ONLY).map(|group| &group[..])
     }
 
     /// Bytes of body, key and headers: what counts towards limits and prefetch.

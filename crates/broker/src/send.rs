@@ -72,6 +72,12 @@ impl Place {
     }
 }
 
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.slice, self.offset)
+    }
+}
+
 /// Why a message was not confirmed. All but `Unknown` are surely not stored.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

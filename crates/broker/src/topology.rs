@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt, time::Duration};
 
 use jiff::Timestamp;
 
-use crate::{Binding, Destination, Feature, Filter, Group, pattern::MAX_ROUTING_KEY};
+use crate::{Binding, Destination, Feature, Filter, Group, Message, pattern::MAX_ROUTING_KEY};
 
 /// Topics and subscriptions that belong together.
 ///
@@ -284,6 +284,13 @@ impl Subscription {
         self
     }
 
+    /// Whether it gets `message`: one of its bindings selects it, and it is not for another group [only](Message::only).
+    /// Every broker routes by this.
+    pub fn selects(&self, message: &Message) -> bool {
+        let is_for_it = message.only_for().is_none_or(|only| only == self.group.as_str().as_bytes());
+        is_for_it && self.bindings.iter().any(|binding| binding.selects(message))
+    }
+
     /// What a broker must be able to do for it.
     pub fn features(&self) -> Vec<Feature> {
         let sharing = match self.sharing {
@@ -368,6 +375,17 @@ mod tests {
         let nowhere = holds.order(Order::KeyBlocks);
         let expected = "group `g` is to hold keys after dead letters but has nowhere to put those";
         check(&Topology::new().subscription(nowhere), expected);
+    }
+
+    #[test]
+    fn a_message_may_be_for_one_group_only() {
+        let (one, other) = (group("one", "a"), group("other", "a"));
+        let message = Message::new("a".parse().unwrap(), "");
+        assert!(one.selects(&message) && other.selects(&message));
+        let message = message.only(&other.group).only(&one.group);
+        assert!(one.selects(&message) && !other.selects(&message));
+        assert_eq!(message.headers.len(), 1);
+        assert!(!group("one", "b").selects(&message), "a group gets nothing that no binding of its own selects");
     }
 
     #[test]

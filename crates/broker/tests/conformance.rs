@@ -108,19 +108,3 @@ mod logs {
 
     mainspring_conformance::broker_laws!(log);
 }
-
-/// What is printed of brokers side by side.
-#[tokio::test]
-async fn brokers_are_compared_in_a_table() {
-    let (memory, queue, log) = (memory(), queues::queue(), logs::log());
-    let table = mainspring_conformance::broker::matrix(&[&memory, &queue, &log]).await;
-    let rows: Vec<_> = table.lines().collect();
-    assert_eq!(rows[0], "|  | memory | memory, as a queue | memory, as a log |");
-    assert_eq!(rows[2], "| durability | memory | memory | memory |");
-    assert!(rows.contains(&"| slices assigned to members | native | refused | native |"), "{table}");
-    assert!(rows.contains(&"| delayed messages | native | native | refused |"), "{table}");
-    let asked = rows.last().expect("the table has rows");
-    let all = mainspring_conformance::broker::LAWS.len();
-    assert!(asked.starts_with(&format!("| laws asked | {all} of {all} | ")), "{asked}");
-    assert_eq!(rows.len(), 5 + Feature::ALL.len());
-}

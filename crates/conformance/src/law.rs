@@ -118,11 +118,17 @@ pub fn check(group: &str, name: &str, backend: &dyn Backend) {
     check_one_of(crate::LAWS, group, name, backend);
 }
 
-/// Asks the law `group::name` of `laws`.
-pub(crate) fn check_one_of<B: Subjected + ?Sized>(laws: &[Law<B>], group: &str, name: &str, backend: &B) {
+/// Asks the law `group::name` of `laws`, unless the backend has opted out of it.
+pub(crate) fn check_one_of<B: Subjected + ?Sized>(
+    laws: &[Law<B>],
+    group: &str,
+    name: &str,
+    backend: &B,
+) -> Option<OptOut<B::Need>> {
     let law = laws.iter().find(|law| law.group == group && law.name == name);
     let law = law.unwrap_or_else(|| panic!("there is no law {group}::{name}"));
-    match law.opted_out(backend) {
+    let opted_out = law.opted_out(backend);
+    match opted_out {
         None => law.ask(backend),
         Some(OptOut { lacks, why }) => {
             // Straight to the terminal: the test harness would swallow what a passing test prints.
@@ -130,24 +136,7 @@ pub(crate) fn check_one_of<B: Subjected + ?Sized>(laws: &[Law<B>], group: &str, 
             std::io::stderr().write_all(line.as_bytes()).expect("the terminal takes a line");
         }
     }
-}
-
-/// Which of the laws that are called `group::name` do not notice that `backend` is broken: a law that cannot fail is none.
-///
-/// # Panics
-/// When there is no law of one of the names.
-pub fn unnoticed<'a, B: Subjected + ?Sized>(laws: &[Law<B>], names: &[&'a str], backend: &Arc<B>) -> Vec<&'a str> {
-    let notices = |name: &str| {
-        let law = laws.iter().find(|law| format!("{law:?}") == name);
-        let law = law.unwrap_or_else(|| panic!("there is no law `{name}`"));
-        matches!(law.judge(backend.clone()), Verdict::Broken(_))
-    };
-    names.iter().copied().filter(|name| !notices(name)).collect()
-}
-
-/// Which laws are not among those that are called `group::name`.
-pub fn unlisted<B: Subjected + ?Sized>(laws: &[Law<B>], listed: &[&str]) -> Vec<String> {
-    laws.iter().map(|law| format!("{law:?}")).filter(|law| !listed.contains(&law.as_str())).collect()
+    opted_out
 }
 
 /// Waits for spawned tasks and passes their panics on.

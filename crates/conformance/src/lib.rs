@@ -66,7 +66,7 @@ mod subject;
 
 pub use backend::{Backend, Capability, Home, OptOut};
 pub use clock::ManualClock;
-pub use law::{Law, Subjected, Verdict, check, unlisted, unnoticed};
+pub use law::{Law, Subjected, Verdict, check};
 pub use laws::LAWS;
 pub use linearizability::{ConcurrentHistory, Linearization, Machine, NotLinearizable, linearizable, linearizable_of};
 pub use memory::Memory;

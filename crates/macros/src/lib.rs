@@ -1,10 +1,12 @@
 //! The derives of Mainspring: they spare users the code that would only repeat what a type already says.
 //!
-//! `Event` makes a struct or an enum something a store can keep, and `Tagged` reads the tags of a command. Both are
-//! re-exported next to the traits of the same name; nobody depends on this crate by hand.
+//! `Event` makes a struct or an enum something a store can keep, `Tagged` reads the tags of a command, and `FromRef` gives
+//! handlers the parts of their state. They are re-exported next to the traits of the same name; nobody depends on this
+//! crate by hand.
 
 mod attributes;
 mod event;
+mod from_ref;
 mod serde_attributes;
 mod tagged;
 mod tags;
@@ -42,6 +44,16 @@ pub fn event(input: TokenStream) -> TokenStream {
 pub fn tagged(input: TokenStream) -> TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     tagged::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
+}
+
+/// Implements `FromRef` for the type of each field of a struct, so that handlers take parts of their state by type.
+///
+/// Two fields of one type contradict each other: mark one with `#[from_ref(skip)]`, or give it a type of its own. On the
+/// type itself, `#[from_ref(crate = path)]` says where the trait lives if not in `::mainspring::messaging`.
+#[proc_macro_derive(FromRef, attributes(from_ref))]
+pub fn from_ref(input: TokenStream) -> TokenStream {
+    let input = parse_macro_input!(input as DeriveInput);
+    from_ref::expand(&input).unwrap_or_else(syn::Error::into_compile_error).into()
 }
 
 /// Where `tokens` stand, for errors in code written on their behalf; lints still know that a derive wrote it.

@@ -51,12 +51,19 @@ impl Core {
                 continue;
             }
             let Some(part) = Part::of(segment, stream, durable)? else { continue };
-            for start in (0..part.len).step_by(256) {
-                for place in Records::places(segment, &part.ordinals(start..part.len.min(start + 256))?)? {
-                    if limits.retains(place.version, place.recorded, head) {
-                        return Ok((place.version, head));
-                    }
+            // What is retained is an end of the stream: versions and moments rise together.
+            let (mut low, mut high) = (0, part.len);
+            while low < high {
+                let middle = low + (high - low) / 2;
+                let place = part.place(middle)?;
+                if limits.retains(place.version, place.recorded, head) {
+                    high = middle;
+                } else {
+                    low = middle + 1;
                 }
+            }
+            if low < part.len {
+                return Ok((part.place(low)?.version, head));
             }
         }
         Ok((head + 1, head))

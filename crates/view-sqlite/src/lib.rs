@@ -81,15 +81,21 @@
 //! is current. What was replaced stays on disk until its projection is opened the next time, so readers that still hold
 //! it are not disturbed, and a program that goes back to the older version finds its tables. A file that was removed by
 //! hand is built anew. Copy files only while nothing writes to them.
+//!
+//! # Handlers that write
+//! Handlers of messages have databases of their own, in which they do what they do exactly once: see [`Sqlite`] and
+//! [`inbox`].
 
 mod catalogue;
 mod error;
 mod files;
+pub mod inbox;
 mod model;
 mod plan;
 mod views;
 
 pub use error::ViewError;
+pub use inbox::Sqlite;
 pub use model::Model;
 pub use plan::State;
 pub use views::{ReadModel, Views};

@@ -45,6 +45,11 @@ pub(crate) fn command(args: &[&str]) -> Command {
     command
 }
 
+/// The manifest of the workspace that asks real brokers.
+pub(crate) fn spikes() -> Result<PathBuf> {
+    Ok(metadata()?.workspace_root.join("spikes/Cargo.toml"))
+}
+
 /// Asks cargo for the members of the workspace.
 pub(crate) fn metadata() -> Result<Metadata> {
     let output = command(&["metadata", "--no-deps", "--format-version", "1"])

@@ -2,9 +2,9 @@
 
 mod engine;
 mod kafka;
+mod loan;
 mod machine;
 mod port;
-mod process;
 mod rabbitmq;
 mod record;
 
@@ -20,9 +20,9 @@ use std::{
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Subcommand;
 
-use crate::cargo;
+use crate::{cargo, process::Process};
 pub(crate) use engine::Engine;
-use process::Process;
+pub(crate) use loan::{borrow, keep};
 use record::{Place, Record};
 
 /// How long a server may take until it answers; the slowest takes ten seconds on an idle machine.
@@ -65,11 +65,18 @@ struct Launch {
     address: SocketAddr,
 }
 
+/// An engine that answers.
+struct Running {
+    record: Record,
+    /// Whether it was started just now, because it did not run before.
+    started: bool,
+}
+
 /// Does it; `true` when it succeeded for every engine. One that fails does not keep the others from being tried.
 pub(crate) fn run(args: &Args) -> Result<bool> {
     let root = directory()?;
     let (names, act): (_, fn(Engine, &Path) -> Result<String>) = match &args.action {
-        Action::Up(names) => (names, |engine, root| up(engine, root).map(|record| describe(engine, "up", &record))),
+        Action::Up(names) => (names, |engine, root| up(engine, root).map(|up| describe(engine, "up", &up.record))),
         Action::Status(names) => (names, status),
         Action::Down(names) => (names, down),
     };
@@ -91,35 +98,33 @@ pub(crate) fn chosen(named: &[Engine]) -> Vec<Engine> {
     Engine::ALL.into_iter().filter(|engine| named.is_empty() || named.contains(engine)).collect()
 }
 
-/// Where an engine listens and which version runs there, after it was started if need be.
-pub(crate) fn ready(engine: Engine) -> Result<(SocketAddr, String)> {
-    let record = up(engine, &directory()?)?;
-    let version = record.version.context("it is up, so it has said its version")?;
-    Ok((record.address, version))
-}
-
 /// Where all engines keep what is theirs.
 fn directory() -> Result<PathBuf> {
     Ok(cargo::metadata()?.target_directory.join("engines"))
 }
 
-fn up(engine: Engine, root: &Path) -> Result<Record> {
+fn up(engine: Engine, root: &Path) -> Result<Running> {
     let place = Place::new(root, engine);
     let _alone = alone(&place)?;
     if let Some(record) = place.load()? {
         if record.server_runs()? {
-            return wait(engine, &place, record)
-                .with_context(|| format!("it runs but does not answer; `cargo xtask engines down {engine}` stops it"));
+            let record = wait(engine, &place, record).with_context(|| {
+                format!("it runs but does not answer; `cargo xtask engines down {engine}` stops it")
+            })?;
+            return Ok(Running { record, started: false });
         }
         stop(&place, record)?;
     }
     let launch = engine.prepare(&place)?;
     let record = start(&place, launch)?;
     // What does not become ready must not stay behind.
-    wait(engine, &place, record.clone()).or_else(|error| {
-        stop(&place, record)?;
-        Err(error)
-    })
+    match wait(engine, &place, record.clone()) {
+        Ok(record) => Ok(Running { record, started: true }),
+        Err(error) => {
+            stop(&place, record)?;
+            Err(error)
+        }
+    }
 }
 
 fn status(engine: Engine, root: &Path) -> Result<String> {

@@ -4,6 +4,7 @@ mod cargo;
 mod ci;
 mod engines;
 mod fuzz;
+mod process;
 mod sim;
 mod test;
 mod tidy;
@@ -25,8 +26,8 @@ struct Args {
 enum Chore {
     /// Run every test, doctests included, and end with the counts.
     Test(test::Args),
-    /// Run everything that CI runs: fmt, tidy, clippy, rustdoc, tests.
-    Ci,
+    /// Run everything that CI runs: fmt, tidy, clippy, rustdoc, tests, and the questions to real brokers.
+    Ci(ci::Args),
     /// Play random histories to the store on a simulated disk that fails; each seed replays its own.
     Sim(sim::Args),
     /// Check the layering of the crates and the habits that no compiler checks.
@@ -40,7 +41,7 @@ enum Chore {
 fn main() -> Result<ExitCode> {
     let green = match Args::parse().chore {
         Chore::Test(args) => test::run_and_report(&args)?,
-        Chore::Ci => ci::run()?,
+        Chore::Ci(args) => ci::run(&args)?,
         Chore::Sim(args) => return sim::run(&args),
         Chore::Tidy => tidy::run()?,
         Chore::Engines(args) => engines::run(&args)?,

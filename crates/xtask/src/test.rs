@@ -1,17 +1,21 @@
 //! `cargo xtask test`: every test of the workspace through `cargo test`, with the counts of the whole run at the end.
 
+mod brokers;
 mod engines;
 mod tally;
+mod watch;
 
-use std::{
-    io::{self, BufRead, BufReader, Write},
-    process::{Command, ExitStatus},
+use std::process::ExitStatus;
+
+use anyhow::Result;
+
+use crate::{
+    cargo,
+    engines::{self as servers, Engine},
 };
-
-use anyhow::{Context, Result};
-
-use crate::{cargo, engines::Engine};
+use brokers::Reports;
 pub(crate) use tally::Tally;
+use watch::watch;
 
 /// What to test.
 #[derive(clap::Args, Default)]
@@ -19,6 +23,9 @@ pub(crate) struct Args {
     /// Ask real brokers instead (`spikes/`): these engines, or all when none is named. They are started if need be.
     #[arg(long, value_name = "NAME", num_args = 0..)]
     engines: Option<Vec<Engine>>,
+    /// Stop the engines afterwards that had to be started; otherwise they stay up.
+    #[arg(long, requires = "engines")]
+    down: bool,
     /// Passed to `cargo test`: `-p mainspring-store`, `--doc`, a part of a test's name; all tests when absent.
     // A `--` and what follows it end up here, too, unless the `--` comes first.
     #[arg(allow_hyphen_values = true, value_name = "CARGO ARGUMENT")]
@@ -35,30 +42,48 @@ pub(crate) fn run_and_report(args: &Args) -> Result<bool> {
     Ok(tally.is_green())
 }
 
-/// Runs the tests, showing their output as it comes.
+/// Asks these engines, and stops afterwards those that had to be started.
+pub(crate) fn ask(engines: &[Engine]) -> Result<Tally> {
+    engines::run(&Args { down: true, ..Args::default() }, engines)
+}
+
+/// Runs the tests, showing their output as it comes, and then the brokers side by side.
 pub(crate) fn run(args: &Args) -> Result<Tally> {
     if let Some(named) = &args.engines {
-        return engines::run(args, named);
+        return engines::run(args, &servers::chosen(named));
     }
+    let reports = Reports::begin()?;
     let mut tally = Tally::default();
     if args.names_packages() {
-        let status = cargo_test(args, &[], &mut tally)?;
+        let status = cargo_test(args, &[], &reports, &mut tally)?;
         tally.finished(status.success(), "the selected tests");
-        return Ok(tally);
+    } else {
+        test_workspace(args, &reports, &mut tally)?;
     }
-    let status = cargo_test(args, &["--workspace"], &mut tally)?;
+    match reports.print() {
+        Ok(false) if args.all().next().is_none() => {
+            tally.missing("no law of the Broker contract was asked of any broker");
+        }
+        Ok(_) => {}
+        Err(error) => tally.missing(&format!("the brokers cannot be shown side by side: {error:#}")),
+    }
+    Ok(tally)
+}
+
+fn test_workspace(args: &Args, reports: &Reports, tally: &mut Tally) -> Result<()> {
+    let status = cargo_test(args, &["--workspace"], reports, tally)?;
     if tally.ran_nothing() && tally.could_not_compile() {
         // Cargo runs nothing at all when anything does not compile. One broken crate must not hide the other results.
         println!("\nSomething does not compile; the crates are tested one by one.");
         for package in cargo::metadata()?.packages {
             let mut own = Tally::default();
-            let status = cargo_test(args, &["-p", &package.name], &mut own)?;
+            let status = cargo_test(args, &["-p", &package.name], reports, &mut own)?;
             own.finished(status.success(), &format!("`-p {}`", package.name));
             tally.add(own);
         }
     }
     tally.finished(status.success(), "the workspace");
-    Ok(tally)
+    Ok(())
 }
 
 impl Args {
@@ -77,26 +102,10 @@ impl Args {
 
 /// One call of `cargo test`. Both outputs go through one pipe, so that cargo's words about a test program stay next to
 /// those of the program.
-fn cargo_test(args: &Args, scope: &[&str], tally: &mut Tally) -> Result<ExitStatus> {
+fn cargo_test(args: &Args, scope: &[&str], reports: &Reports, tally: &mut Tally) -> Result<ExitStatus> {
     let mut command = cargo::command(&["test", "--no-fail-fast"]);
-    command.args(scope).args(args.all());
-    watch(command, tally)
-}
-
-/// Runs a `cargo test` to its end, showing its output as it comes.
-fn watch(mut command: Command, tally: &mut Tally) -> Result<ExitStatus> {
-    let (reader, writer) = io::pipe()?;
-    let mut child = command.stdout(writer.try_clone()?).stderr(writer).spawn().context("cannot start `cargo test`")?;
-    // It holds the other end of the pipe, which would never end.
-    drop(command);
-    let mut output = BufReader::new(reader);
-    let mut line = Vec::new();
-    while output.read_until(b'\n', &mut line)? > 0 {
-        io::stdout().write_all(&line)?;
-        tally.line(String::from_utf8_lossy(&line).trim_end());
-        line.clear();
-    }
-    child.wait().context("cannot learn how `cargo test` ended")
+    command.args(scope).args(args.all()).env(brokers::VARIABLE, reports.dir());
+    watch(command, None, tally)
 }
 
 #[cfg(test)]
@@ -125,6 +134,10 @@ mod tests {
         assert_eq!(engines("test --engines"), Some(Vec::new()));
         assert_eq!(engines("test --engines kafka rabbitmq"), Some(vec![Engine::Kafka, Engine::Rabbitmq]));
         check("test --engines kafka -- stale", "-- stale", false);
+        let down = |line: &str| Line::try_parse_from(line.split_whitespace()).map(|line| line.args.down).ok();
+        assert_eq!(down("test --engines"), Some(false));
+        assert_eq!(down("test --engines kafka --down"), Some(true));
+        assert_eq!(down("test --down"), None, "nothing is started without --engines");
         let error = Line::try_parse_from(["test", "--engines", "redis"]).err().unwrap().to_string();
         assert!(error.contains("there is no engine `redis`"), "{error}");
     }

@@ -40,7 +40,7 @@ pub(crate) struct Decoded {
 impl Written {
     /// Writes `message`, which expires at `expires`.
     pub(crate) fn new(message: &Message, expires: Option<Timestamp>) -> Self {
-        let mut out = Vec::with_capacity(64 + message.size() + message.envelope.as_ref().map_or(0, |_| 160));
+        let mut out = Vec::with_capacity(room(message));
         out.push(VERSION);
         out.resize(END.end, 0);
         let flag = |there: bool, flag: u8| if there { flag } else { 0 };
@@ -130,6 +130,14 @@ pub(crate) fn read(topic: &Destination, bytes: Bytes) -> Result<Decoded, Damaged
         expires_after: expiry.map(|(after, _)| after),
     };
     Ok(Decoded { message, stored, end, expires: expiry.map(|(_, at)| at) })
+}
+
+/// The bytes that a message takes, exactly where it has nothing but a short key: then nothing is moved or wasted.
+fn room(message: &Message) -> usize {
+    let extras = message.delay.is_some() || message.expires_after.is_some() || !message.headers.is_empty();
+    let envelope = message.envelope.as_ref().map_or(0, |envelope| 160 + envelope.metadata.encoded_len());
+    let key = message.key.as_ref().map_or(0, |_| 1);
+    END.end + 4 + key + message.size() + message.routing_key.len() + envelope + if extras { 64 } else { 0 }
 }
 
 fn write_envelope(out: &mut Vec<u8>, envelope: &Envelope) {

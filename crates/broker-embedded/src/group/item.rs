@@ -63,7 +63,7 @@ impl Item {
     }
 
     pub(crate) fn size(&self) -> usize {
-        self.stored.message.size()
+        self.stored.size
     }
 
     /// Who has it, or is about to.

@@ -129,6 +129,9 @@ impl GroupState {
 
     /// Whether the session of a message belongs to the member or to nobody.
     pub(super) fn session_allows(&self, number: u64, member: u64) -> bool {
+        if self.spec.order != Order::Sessions {
+            return true;
+        }
         let Some(item) = self.items.get(number) else { return false };
         let key = self.order_key(item.slice, &item.stored.message);
         key.and_then(|key| self.sessions.get(&key)).is_none_or(|session| session.member == member)

@@ -14,7 +14,7 @@ use super::{
     topic::Stored,
 };
 use crate::{
-    Delivery, DeliveryTag, Destination, GroupStatus, Limit, Message, Order, Sharing, Slice, Subscription,
+    Delivery, DeliveryTag, Destination, GroupStatus, Limit, Message, Order, Place, Sharing, Slice, Subscription,
     SubscriptionSpec, assign,
 };
 
@@ -43,6 +43,11 @@ pub(super) const READY: Status = Status::Ready { not_before: None };
 impl Item {
     pub(super) fn new(stored: Arc<Stored>) -> Self {
         Self { stored, attempts: 0, first_attempt: None, status: READY }
+    }
+
+    /// Whether it is at this place, and free to be taken away: nobody has it, and it holds no key.
+    pub(super) fn is_free_at(&self, place: &Place) -> bool {
+        self.stored.place == *place && matches!(self.status, Status::Ready { .. })
     }
 
     #[cfg(test)]
@@ -117,9 +122,9 @@ impl GroupState {
         Self { spec, items: BTreeMap::new(), members: BTreeMap::new(), slices, sessions: HashMap::new(), window }
     }
 
-    /// Whether one of its bindings selects the message.
+    /// Whether it gets the message.
     pub(super) fn wants(&self, message: &Message) -> bool {
-        self.spec.bindings.iter().any(|binding| binding.selects(message))
+        self.spec.selects(message)
     }
 
     pub(super) fn slices(&self) -> impl Iterator<Item = &Slice> {

@@ -13,8 +13,8 @@ use super::{
     topic::{Stored, TopicState},
 };
 use crate::{
-    BrokerError, Capabilities, Destination, Feature, Group, Message, Receipt, SendError, Start, SubscriptionSpec,
-    Support,
+    BrokerError, Capabilities, Destination, Feature, Group, Message, Place, Receipt, SendError, Start,
+    SubscriptionSpec, Support,
 };
 
 /// How long a member may take to give slices up.
@@ -125,6 +125,19 @@ impl State {
     }
 
     pub(super) fn send(&mut self, message: Message) -> Result<Receipt, SendError> {
+        self.send_unless(message, TopicState::duplicate)
+    }
+
+    /// Sends what was sent before, whatever its id.
+    pub(super) fn send_again(&mut self, message: Message) -> Result<Receipt, SendError> {
+        self.send_unless(message, |_, _| None)
+    }
+
+    fn send_unless(
+        &mut self,
+        message: Message,
+        duplicate: impl Fn(&TopicState, &Message) -> Option<Option<Place>>,
+    ) -> Result<Receipt, SendError> {
         if let Some(feature) = self.capabilities.refuses(&message) {
             return Err(SendError::refused(feature, &message.destination));
         }
@@ -136,7 +149,7 @@ impl State {
                 return Err(SendError::Unroutable { destination, routing_key });
             }
         };
-        if let Some(place) = topic.duplicate(&message) {
+        if let Some(place) = duplicate(topic, &message) {
             return Ok(Receipt { place, duplicate: true });
         }
         topic.remember(&message, None, self.now);

@@ -8,7 +8,7 @@ use std::{
 use jiff::Timestamp;
 use mainspring_event::EventId;
 
-use crate::{Keep, Message, Place, Slice, Topic, partition_of};
+use crate::{Keep, Message, Place, Slice, SliceStatus, Topic, partition_of};
 
 /// A message that was taken.
 #[derive(Debug)]
@@ -63,6 +63,20 @@ impl TopicState {
         if let (Some(_), Some(envelope)) = (self.spec.dedupe, &message.envelope) {
             self.recent.entry(envelope.id).or_insert((now, None)).1 = place;
         }
+    }
+
+    /// Lets the id of a message come again that was taken back.
+    pub(super) fn forget(&mut self, message: &Message) {
+        if let Some(envelope) = &message.envelope {
+            self.recent.remove(&envelope.id);
+        }
+    }
+
+    /// Where a slice begins and ends; what groups have not settled begins at these places.
+    pub(super) fn status(&self, slice: &Slice, unsettled: Option<u64>) -> SliceStatus {
+        let partition = &self.partitions[slice.partition as usize];
+        let first = partition.log.front().map(|first| first.place.offset).into_iter().chain(unsettled).min();
+        SliceStatus { first: first.unwrap_or(partition.next_offset), next: partition.next_offset }
     }
 
     /// Gives a message its place.

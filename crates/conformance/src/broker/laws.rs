@@ -10,6 +10,7 @@ mod holders;
 mod operators;
 mod order;
 mod replay;
+mod resubmitting;
 mod routing;
 mod sending;
 mod slices;
@@ -221,10 +222,29 @@ macro_rules! each_broker_law {
                 what_is_not_possible_is_refused_by_name,
             }
             operators {
+                topics_are_listed,
+                a_log_says_where_it_begins needs [With(Replay)],
                 lag_counts_what_is_not_settled,
                 browsing_takes_nothing,
+                browsing_goes_in_order_over_all_slices needs [With(Replay)],
+                what_is_shown_is_found_at_its_place,
                 purging_removes_what_nobody_holds,
+                removing_takes_only_what_is_named,
                 schedules_are_listed needs [With(Delay)],
+                a_cancelled_message_does_not_come needs [With(Delay)],
+                a_cancelled_message_may_be_sent_again needs [With(Delay), With(Dedupe)],
+                a_cancelled_message_stays_cancelled needs [Reopen, With(Delay)],
+                a_key_is_resumed_without_members needs [Reopen, With(HoldKeys)],
+            }
+            resubmitting {
+                a_message_for_one_group_goes_to_no_other,
+                a_resubmitted_message_goes_to_whoever_gave_it_up,
+                a_resubmitted_message_may_be_edited,
+                a_resubmitted_message_may_be_given_up_again,
+                a_resubmitted_message_is_no_duplicate needs [With(Dedupe)],
+                a_message_that_cannot_be_sent_stays_where_it_is,
+                only_what_is_free_is_resubmitted,
+                a_resubmission_survives_the_broker needs [Reopen],
             }
             history {
                 random_histories_break_no_promise needs [With(Competing), With(KeyBlocks)],

@@ -11,7 +11,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 use mainspring_broker::{
     Admin, Broker, BrokerError, Capabilities, CommitError, Confirmations, Deliveries, Delivery, DeliveryTag,
     Destination, Drift, Durability, Ensure, Group, GroupStatus, Limit, Limits, MemoryBroker, Message, Next, Outcome,
-    Pending, Receipt, Resume, Scheduled, SendError, SettleError, Settler, Slice, Start, SubscriptionSpec, Topology,
+    Pending, Place, Receipt, Resume, ScheduleId, Scheduled, SendError, SettleError, Settler, Slice, Start,
+    SubscriptionSpec, TopicStatus, Topology,
 };
 use mainspring_conformance::broker::{Backend, Home, Member};
 use mainspring_store::Clock;
@@ -51,10 +52,15 @@ pub(crate) struct Flaw {
     pub(crate) pause: for<'a> fn(&'a Settling, &'a [Slice], bool) -> Answer<'a, ()>,
     pub(crate) leave: for<'a> fn(&'a Settling, Instant) -> Answer<'a, ()>,
     /// What operators are told, and what it does for them.
+    pub(crate) topics: fn(Vec<TopicStatus>) -> Vec<TopicStatus>,
     pub(crate) groups: fn(Vec<GroupStatus>) -> Vec<GroupStatus>,
     pub(crate) browse: for<'a> fn(&'a Broken, &'a Group, usize) -> Answer<'a, Vec<Pending>>,
+    pub(crate) find: for<'a> fn(&'a Broken, &'a Group, &'a Place) -> Answer<'a, Option<Pending>>,
     pub(crate) purge: for<'a> fn(&'a Broken, &'a Group) -> Answer<'a, u64>,
+    pub(crate) remove: for<'a> fn(&'a Broken, &'a Group, &'a [Place]) -> Answer<'a, u64>,
+    pub(crate) resubmit: for<'a> fn(&'a Broken, &'a Group, &'a Place, Message) -> Answer<'a, Receipt>,
     pub(crate) schedules: fn(Vec<Scheduled>) -> Vec<Scheduled>,
+    pub(crate) cancel: for<'a> fn(&'a Broken, &'a ScheduleId) -> Answer<'a, bool>,
     pub(crate) resume: for<'a> fn(&'a Broken, &'a Group, &'a [u8], Resume) -> Answer<'a, u64>,
     /// What happens when a member, or the broker, is killed.
     pub(crate) crash: fn(&Broken, Member),
@@ -87,10 +93,15 @@ pub(crate) const SOUND: Flaw = Flaw {
     seek: |settler, to| settler.inner.seek(to),
     pause: |settler, slices, paused| settler.inner.pause(slices, paused),
     leave: |settler, deadline| settler.inner.close(deadline),
+    topics: |topics| topics,
     groups: |groups| groups,
     browse: |broker, group, limit| Admin::browse(&broker.inner, group, limit),
+    find: |broker, group, place| Admin::find(&broker.inner, group, place),
     purge: |broker, group| Admin::purge(&broker.inner, group),
+    remove: |broker, group, places| Admin::remove(&broker.inner, group, places),
+    resubmit: |broker, from, place, message| Admin::resubmit(&broker.inner, from, place, message),
     schedules: |schedules| schedules,
+    cancel: |broker, id| Admin::cancel(&broker.inner, id),
     resume: |broker, group, key, how| Admin::resume(&broker.inner, group, key, how),
     crash: |_, member| drop(member),
     reopen: |broker| Broken { inner: broker.inner.restart(), ..broker.clone() },
@@ -278,6 +289,10 @@ impl Settler for Settling {
 
 #[async_trait]
 impl Admin for Broken {
+    async fn topics(&self) -> Result<Vec<TopicStatus>, BrokerError> {
+        Ok((self.flaw.topics)(self.inner.topics().await?))
+    }
+
     async fn groups(&self) -> Result<Vec<GroupStatus>, BrokerError> {
         Ok((self.flaw.groups)(self.inner.groups().await?))
     }
@@ -286,12 +301,28 @@ impl Admin for Broken {
         (self.flaw.browse)(self, group, limit).await
     }
 
+    async fn find(&self, group: &Group, place: &Place) -> Result<Option<Pending>, BrokerError> {
+        (self.flaw.find)(self, group, place).await
+    }
+
     async fn purge(&self, group: &Group) -> Result<u64, BrokerError> {
         (self.flaw.purge)(self, group).await
     }
 
+    async fn remove(&self, group: &Group, places: &[Place]) -> Result<u64, BrokerError> {
+        (self.flaw.remove)(self, group, places).await
+    }
+
+    async fn resubmit(&self, from: &Group, place: &Place, message: Message) -> Result<Receipt, BrokerError> {
+        (self.flaw.resubmit)(self, from, place, message).await
+    }
+
     async fn schedules(&self, limit: usize) -> Result<Vec<Scheduled>, BrokerError> {
         Ok((self.flaw.schedules)(self.inner.schedules(limit).await?))
+    }
+
+    async fn cancel(&self, id: &ScheduleId) -> Result<bool, BrokerError> {
+        (self.flaw.cancel)(self, id).await
     }
 
     async fn resume(&self, group: &Group, key: &[u8], how: Resume) -> Result<u64, BrokerError> {

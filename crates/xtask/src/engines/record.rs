@@ -9,7 +9,8 @@ use std::{
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, process::Process};
+use super::Engine;
+use crate::process::Process;
 
 /// What was started for an engine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

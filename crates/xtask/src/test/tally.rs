@@ -26,8 +26,9 @@ impl Tally {
         } else if line.starts_with("     Running ") || line.starts_with("   Doc-tests ") {
             self.programs += 1;
             self.failed_before_program = self.failed;
-        } else if let Some((_, rerun)) = line.split_once("test failed, to rerun pass ")
-            && line.starts_with("error: ")
+        } else if let Some((before, rerun)) = line.split_once("test failed, to rerun pass ")
+            // It need not be the beginning: a program that is killed in the middle of a line does not end it.
+            && (before.ends_with("error: ") || before.ends_with("error: doc"))
         {
             self.program_failed(rerun);
         } else if line.starts_with("error: could not compile ") {
@@ -51,6 +52,11 @@ impl Tally {
         self.notes.push(format!("failed: {what}"));
     }
 
+    /// Something that the run was asked to leave out, which its last lines must say.
+    pub(crate) fn left_out(&mut self, what: &str) {
+        self.notes.push(format!("left out: {what}"));
+    }
+
     /// Adds the counts of another call.
     pub(crate) fn add(&mut self, other: Self) {
         self.passed += other.passed;
@@ -59,6 +65,13 @@ impl Tally {
         self.filtered += other.filtered;
         self.programs += other.programs;
         self.notes.extend(other.notes);
+    }
+
+    /// Adds the counts of another call; `true` when those are green.
+    pub(crate) fn include(&mut self, other: Self) -> bool {
+        let green = other.is_green();
+        self.add(other);
+        green
     }
 
     /// Whether tests ran and none of them failed.
@@ -180,7 +193,7 @@ mod tests {
                       error: test failed, to rerun pass `-p a --test a`\n\
                       \x20    Running tests/b.rs (target/debug/deps/b-1)\n\
                       running 3 tests\n\
-                      error: test failed, to rerun pass `-p a --test b`\n\
+                      test one ... error: test failed, to rerun pass `-p a --test b`\n\
                       \x20  Doc-tests a\n\
                       error: doctest failed, to rerun pass `-p a --doc`";
         let expected = "failed: `-p a --test b` ended without the result of its tests\n\

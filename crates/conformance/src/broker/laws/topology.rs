@@ -6,7 +6,7 @@ use mainspring_broker::{
 };
 
 use crate::broker::{
-    Backend, Need,
+    Backend, Need, report,
     sample::{ORDERS, billing, event, filtered, group, order, to, with_groups, with_log},
     subject::{Subject, kind},
 };
@@ -103,6 +103,7 @@ pub(crate) async fn what_is_not_possible_is_refused_by_name(backend: &dyn Backen
     let subject = Subject::open(backend).await;
     subject.create(&with_groups([billing()])).await;
     let can = subject.can().await;
+    report::capabilities(backend.name(), &can);
     for opt_out in backend.opt_outs() {
         let Need::With(feature) = opt_out.lacks else { continue };
         assert_eq!(can.support(feature), Support::Refused, "{feature:?} is opted out of");

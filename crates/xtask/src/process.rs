@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 
 /// One process of this machine, now or in the past.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Process {
+pub(crate) struct Process {
     /// Its id.
-    pub(super) id: u32,
+    pub(crate) id: u32,
     /// When it was started, in ticks since the machine was.
-    pub(super) started: u64,
+    pub(crate) started: u64,
     /// Which start of the machine that was.
-    pub(super) boot: String,
+    pub(crate) boot: String,
 }
 
 /// What the machine says of a process.
@@ -27,19 +27,19 @@ struct Stat {
 
 impl Process {
     /// The process that has this id now, if any has.
-    pub(super) fn running(id: u32) -> Result<Option<Self>> {
+    pub(crate) fn running(id: u32) -> Result<Option<Self>> {
         let Some(stat) = stat(id)? else { return Ok(None) };
         Ok(Some(Self { id, started: stat.started, boot: boot()? }))
     }
 
     /// Whether it still runs. One that has ended and that nobody has asked about yet does not.
-    pub(super) fn is_running(&self) -> Result<bool> {
+    pub(crate) fn is_running(&self) -> Result<bool> {
         let Some(stat) = stat(self.id)? else { return Ok(false) };
         Ok(stat.started == self.started && !matches!(stat.state, 'Z' | 'X') && boot()? == self.boot)
     }
 
     /// It and its descendants, as they are now; nobody when it does not run.
-    pub(super) fn family(&self) -> Result<Vec<Self>> {
+    pub(crate) fn family(&self) -> Result<Vec<Self>> {
         if !self.is_running()? {
             return Ok(Vec::new());
         }
@@ -57,12 +57,12 @@ impl Process {
     }
 
     /// Asks it to end; nothing happens when it does not run.
-    pub(super) fn terminate(&self) -> Result<()> {
+    pub(crate) fn terminate(&self) -> Result<()> {
         self.signal(Signal::TERM)
     }
 
     /// Ends it; nothing happens when it does not run.
-    pub(super) fn kill(&self) -> Result<()> {
+    pub(crate) fn kill(&self) -> Result<()> {
         self.signal(Signal::KILL)
     }
 

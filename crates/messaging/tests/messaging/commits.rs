@@ -1,0 +1,201 @@
+//! Handlers that decide, publish and acknowledge in one append.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use mainspring_domain::{Decider, Repository};
+use mainspring_messaging::{
+    Attempt, Commit, Controls, Delivered, PublishError, Reply, StartError, State, Subscription, Subscriptions,
+};
+use mainspring_retry::{Failure, Retry};
+use mainspring_store::{MemoryStore, Store};
+
+use super::{
+    double::Double,
+    support::{Placed, Shipped, World, eventually, run_on},
+};
+
+/// Counts the orders of a customer.
+#[derive(Default)]
+struct Customer {
+    orders: u64,
+}
+
+impl Decider for Customer {
+    const CATEGORY: &'static str = "customer";
+    type Id = str;
+    type Command = u64;
+    type Event = Placed;
+    type Error = Infallible;
+
+    fn evolve(&mut self, _: &Placed) {
+        self.orders += 1;
+    }
+
+    fn decide(&self, order: u64) -> Result<Vec<Placed>, Infallible> {
+        Ok(vec![Placed { order }])
+    }
+}
+
+fn on() -> Subscription {
+    Subscription::new("orders", "billing").retry(Retry::times(1))
+}
+
+/// Runs a handler on a broker that is made of a store; says what the store and the other topic have in the end.
+async fn run<S: Clone + Send + Sync + 'static>(
+    subscriptions: Subscriptions<S>,
+    lost: u32,
+    work: impl AsyncFnOnce(&World, &Store, Controls),
+) -> (World, Store) {
+    let (world, store) = (World::new(), Store::new(MemoryStore::new()));
+    async fn note(_: Delivered<Shipped>) {}
+    let parcels = Subscription::new("parcels", "notes");
+    let double = Double::with_store(&world, store.clone(), lost);
+    // The messages that were published stay where they are: the group that would handle them does not run.
+    let topology = Subscriptions::new(()).on(parcels, note).prepare(double.clone()).await.unwrap();
+    drop(topology);
+    let (_, result) = run_on(double, subscriptions, async |controls| work(&world, &store, controls).await).await;
+    result.unwrap();
+    (world, store)
+}
+
+async fn orders(store: &Store) -> u64 {
+    Repository::<Customer>::new(store).load("ada").await.unwrap().orders
+}
+
+#[tokio::test]
+async fn decisions_messages_and_the_acknowledgement_are_one() {
+    async fn handle(placed: Delivered<Placed>, commit: Commit) -> Result<(), Failure> {
+        commit.handle::<Customer>("ada", placed.event.order).await?;
+        let _ = commit.publish("parcels", &Shipped { order: placed.event.order })?.key(placed.event.order);
+        Ok(())
+    }
+    let (world, store) = run(Subscriptions::new(()).on(on(), handle), 0, async |world, _, _| {
+        world.publish(17).await;
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    assert_eq!((orders(&store).await, world.lag("notes").await), (1, 1));
+    let pending = mainspring_broker::Broker::admin(&*world.broker).unwrap();
+    let parcel = pending.browse(&"notes".parse().unwrap(), 9).await.unwrap().remove(0).message;
+    assert_eq!(parcel.key.as_deref(), Some(&b"17"[..]));
+    assert!(parcel.envelope.unwrap().metadata.causation.is_some());
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_has_done_nothing() {
+    async fn handle(placed: Delivered<Placed>, commit: Commit) -> Result<(), Failure> {
+        commit.handle::<Customer>("ada", placed.event.order).await?;
+        let _ = commit.publish("parcels", &Shipped { order: placed.event.order })?;
+        Err("not today".into())
+    }
+    let (world, store) = run(Subscriptions::new(()).on(on(), handle), 0, async |world, _, _| {
+        world.publish(17).await;
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    assert_eq!((orders(&store).await, world.lag("notes").await), (0, 0));
+    assert_eq!(world.dead_letters("billing").await[0].reason, "not today");
+}
+
+#[tokio::test]
+async fn a_conflict_calls_the_handler_again_and_is_no_attempt() {
+    type Calls = (Arc<AtomicU32>, Arc<AtomicU32>);
+    async fn handle(
+        placed: Delivered<Placed>,
+        commit: Commit,
+        Attempt(attempt): Attempt,
+        State((calls, highest)): State<Calls>,
+    ) -> Result<(), Failure> {
+        highest.fetch_max(attempt, Ordering::SeqCst);
+        commit.handle::<Customer>("ada", placed.event.order).await?;
+        if calls.fetch_add(1, Ordering::SeqCst) < 3 {
+            // Somebody else gets ahead between the decision and the commit.
+            Repository::<Customer>::new(commit.store()).handle("ada", 1).await?;
+        }
+        Ok(())
+    }
+    let calls = Calls::default();
+    let (world, store) = run(Subscriptions::new(calls.clone()).on(on(), handle), 0, async |world, _, controls| {
+        world.publish(17).await;
+        world.until_lag("billing", 0).await;
+        assert_eq!(controls.metrics()[0].total().failed, 0);
+    })
+    .await;
+    assert_eq!((calls.0.load(Ordering::SeqCst), calls.1.load(Ordering::SeqCst)), (4, 1));
+    assert_eq!((orders(&store).await, world.dead_letters("billing").await.len()), (4, 0));
+}
+
+#[tokio::test]
+async fn two_decisions_that_read_different_versions_call_the_handler_again() {
+    async fn handle(
+        placed: Delivered<Placed>,
+        commit: Commit,
+        State(calls): State<Arc<AtomicU32>>,
+    ) -> Result<(), Failure> {
+        commit.handle::<Customer>("ada", placed.event.order).await?;
+        if calls.fetch_add(1, Ordering::SeqCst) == 0 {
+            Repository::<Customer>::new(commit.store()).handle("ada", 1).await?;
+        }
+        commit.handle::<Customer>("ada", placed.event.order).await?;
+        Ok(())
+    }
+    let calls = Arc::new(AtomicU32::new(0));
+    let subscriptions = Subscriptions::new(calls.clone()).on(on().retry(Retry::never()), handle);
+    let (world, store) = run(subscriptions, 0, async |world, _, _| {
+        world.publish(17).await;
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    assert_eq!((calls.load(Ordering::SeqCst), orders(&store).await), (2, 3));
+    assert_eq!(world.dead_letters("billing").await, []);
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_happens_once() {
+    async fn handle(placed: Delivered<Placed>, commit: Commit) -> Result<(), Failure> {
+        Ok(commit.handle::<Customer>("ada", placed.event.order).await?)
+    }
+    let (world, store) = run(Subscriptions::new(()).on(on(), handle), 1, async |world, _, controls| {
+        world.publish(17).await;
+        world.until_lag("billing", 0).await;
+        eventually(async || controls.metrics()[0].total().succeeded == 1).await;
+        assert_eq!(controls.metrics()[0].total().failed, 0);
+    })
+    .await;
+    assert_eq!((orders(&store).await, world.dead_letters("billing").await.len()), (1, 0));
+}
+
+#[tokio::test]
+async fn what_outlives_its_handler_can_publish_nothing_more() {
+    async fn handle(
+        _: Delivered<Placed>,
+        commit: Commit,
+        State(kept): State<tokio::sync::mpsc::Sender<Commit>>,
+    ) -> Reply<Shipped> {
+        kept.send(commit).await.unwrap();
+        Reply(Shipped { order: 1 })
+    }
+    let (kept, mut commits) = tokio::sync::mpsc::channel(1);
+    run(Subscriptions::new(kept).on(on(), handle), 0, async |world, _, _| {
+        world.publish(17).await;
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    let commit = commits.recv().await.unwrap();
+    let late = commit.publish("parcels", &Shipped { order: 17 }).err().unwrap();
+    assert!(matches!(late, PublishError::Closed));
+}
+
+#[tokio::test]
+async fn a_broker_without_a_store_is_refused_by_name() {
+    async fn handle(_: Delivered<Placed>, _: Commit) {}
+    let world = World::new();
+    let error = Subscriptions::new(()).on(on(), handle).prepare(world.broker.clone()).await.err().unwrap();
+    assert!(matches!(&error, StartError::NotInStore(group) if group == "billing"), "{error}");
+}
