@@ -10,8 +10,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use mainspring_broker::{
     BrokerError, Capabilities, CommitError, Delivery, DeliveryTag, Destination, Drift, Ensure, Group, GroupStatus,
-    Limit, Message, Outcome, Pending, Receipt, Resume, Scheduled, SendError, SettleError, Slice, Start,
-    SubscriptionSpec, Topology,
+    Limit, Message, Outcome, Pending, Place, Receipt, Resume, ScheduleId, Scheduled, SendError, SettleError, Slice,
+    Start, SubscriptionSpec, TopicStatus, Topology,
 };
 
 use crate::codec::{Garbled, Reader, Wire, wire_enum};
@@ -38,6 +38,11 @@ pub(crate) enum Request {
     Purge(Group),
     Schedules(usize),
     Resume(Group, Bytes, Resume),
+    Topics,
+    Remove(Group, Vec<Place>),
+    Resubmit(Group, Place, Message),
+    Cancel(ScheduleId),
+    Find(Group, Place),
     /// Asks for what happens next; the number of this frame names the question.
     Next(Limit),
     /// Whoever asked has gone away. What was answered is given back untried.
@@ -66,6 +71,11 @@ wire_enum!(Request {
     6 => Purge(group),
     7 => Schedules(limit),
     8 => Resume(group, key, how),
+    9 => Topics,
+    10 => Remove(group, places),
+    11 => Resubmit(from, place, message),
+    12 => Cancel(id),
+    13 => Find(group, place),
     16 => Next(max),
     17 => Forget(question),
     18 => Taken(question),
@@ -94,6 +104,10 @@ pub(crate) enum Reply {
     Pending(Result<Vec<Pending>, BrokerError>),
     Scheduled(Result<Vec<Scheduled>, BrokerError>),
     Count(Result<u64, BrokerError>),
+    Topics(Result<Vec<TopicStatus>, BrokerError>),
+    Resubmitted(Result<Receipt, BrokerError>),
+    Cancelled(Result<bool, BrokerError>),
+    Found(Result<Option<Pending>, BrokerError>),
     Next(Result<Told, BrokerError>),
     Settled(Vec<Result<(), SettleError>>),
     Committed(Result<Vec<Receipt>, CommitError>),
@@ -110,6 +124,10 @@ wire_enum!(Reply {
     7 => Pending(answer),
     8 => Scheduled(answer),
     9 => Count(answer),
+    10 => Topics(answer),
+    11 => Resubmitted(answer),
+    12 => Cancelled(answer),
+    13 => Found(answer),
     16 => Next(answer),
     17 => Settled(answers),
     18 => Committed(answer),
@@ -163,7 +181,7 @@ pub(crate) fn content<T: Wire>(frame: Bytes) -> Result<(u64, T), Garbled> {
 mod tests {
     use std::fmt::Write;
 
-    use mainspring_broker::{Binding, Envelope, Filter, Keep, Order, Place, Require, Sharing, Subscription, Topic};
+    use mainspring_broker::{Binding, Envelope, Filter, Keep, Order, Require, Sharing, Subscription, Topic};
     use mainspring_event::{EventId, NewEvent};
 
     use super::*;
@@ -197,9 +215,13 @@ mod tests {
         Topology::new().topic(orders).subscription(group.hold_after_dead_letter())
     }
 
+    fn place() -> Place {
+        Place { slice: Slice { topic: "orders".parse().unwrap(), partition: 0 }, offset: 9 }
+    }
+
     fn told() -> Reply {
         let tag = DeliveryTag { number: 1, epoch: 2 };
-        let place = Place { slice: Slice { topic: "orders".parse().unwrap(), partition: 0 }, offset: 9 };
+        let place = place();
         let stored = Some(Timestamp::new(3, 4).unwrap());
         Reply::Next(Ok(Told::Batch(vec![Delivery { tag, message: message(), place: Some(place), stored, attempt: 5 }])))
     }
@@ -234,6 +256,8 @@ mod tests {
             line(2, &Request::Forget(1)),
             line(3, &told()),
             line(4, &Reply::Confirmed(vec![Ok(Receipt { place: None, duplicate: true }), Err(too_large)])),
+            line(6, &Request::Resubmit("billing".parse().unwrap(), place(), Message::new("a".parse().unwrap(), "b"))),
+            line(7, &Request::Cancel(ScheduleId::new("c"))),
             line(5, &Request::Settle(vec![(DeliveryTag { number: 1, epoch: 2 }, Outcome::Ack)])),
         ];
         assert_eq!(frames.concat(), include_str!("../tests/golden/frames-1.txt"));

@@ -16,6 +16,7 @@ wire_enum!(BrokerError {
     4 => Denied { reason },
     5 => Closed,
     6 => Failed(source),
+    7 => NotSent(source),
 } later => 255);
 
 wire_enum!(SendError {
@@ -103,6 +104,7 @@ mod tests {
     #[test]
     fn every_error_keeps_its_class() {
         let name = || "orders".parse().unwrap();
+        let too_large = || SendError::TooLarge { what: "a priority", actual: 9, limit: 8 };
         keeps_its_class(vec![
             BrokerError::Invalid { reason: "a".into() },
             BrokerError::Refused { feature: Feature::Dedupe, at: "b".into() },
@@ -111,8 +113,8 @@ mod tests {
             BrokerError::Denied { reason: "c".into() },
             BrokerError::Closed,
             BrokerError::Failed("d".into()),
+            BrokerError::NotSent(too_large()),
         ]);
-        let too_large = || SendError::TooLarge { what: "a priority", actual: 9, limit: 8 };
         keeps_its_class(vec![
             SendError::Rejected { reason: "a".into() },
             too_large(),

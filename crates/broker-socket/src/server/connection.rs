@@ -124,6 +124,8 @@ fn shorter(reply: Reply, length: usize) -> Option<Reply> {
         }
         Reply::Pending(Ok(_)) => Reply::Pending(Err(error)),
         Reply::Scheduled(Ok(_)) => Reply::Scheduled(Err(error)),
+        Reply::Found(Ok(_)) => Reply::Found(Err(error)),
+        Reply::Topics(Ok(_)) => Reply::Topics(Err(error)),
         Reply::Groups(Ok(_)) => Reply::Groups(Err(error)),
         Reply::Ensured(Ok(_)) => Reply::Ensured(Err(error)),
         // All others are short; the connection ends rather than that one is left unanswered.
@@ -188,10 +190,15 @@ async fn answer(
 
 async fn operate(admin: &dyn Admin, request: Request) -> io::Result<Reply> {
     Ok(match request {
+        Request::Topics => Reply::Topics(admin.topics().await),
         Request::Groups => Reply::Groups(admin.groups().await),
         Request::Browse(group, limit) => Reply::Pending(admin.browse(&group, limit.min(MAX_BATCH.messages)).await),
+        Request::Find(group, place) => Reply::Found(admin.find(&group, &place).await),
         Request::Purge(group) => Reply::Count(admin.purge(&group).await),
         Request::Schedules(limit) => Reply::Scheduled(admin.schedules(limit.min(MAX_BATCH.messages)).await),
+        Request::Remove(group, places) => Reply::Count(admin.remove(&group, &places).await),
+        Request::Resubmit(from, place, message) => Reply::Resubmitted(admin.resubmit(&from, &place, message).await),
+        Request::Cancel(id) => Reply::Cancelled(admin.cancel(&id).await),
         Request::Resume(group, key, how) => Reply::Count(admin.resume(&group, &key, how).await),
         _ => return Err(misplaced()),
     })
