@@ -274,6 +274,16 @@ impl<T: Wire> Wire for Option<T> {
     }
 }
 
+impl<T: Wire> Wire for Box<T> {
+    fn write(&self, out: &mut Vec<u8>) {
+        T::write(self, out);
+    }
+
+    fn read(from: &mut Reader) -> Result<Self, Garbled> {
+        T::read(from).map(Self::new)
+    }
+}
+
 impl<T: Wire> Wire for Vec<T> {
     fn write(&self, out: &mut Vec<u8>) {
         self.len().write(out);

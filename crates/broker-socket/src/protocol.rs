@@ -40,7 +40,7 @@ pub(crate) enum Request {
     Resume(Group, Bytes, Resume),
     Topics,
     Remove(Group, Vec<Place>),
-    Resubmit(Group, Place, Message),
+    Resubmit(Group, Place, Box<Message>),
     Cancel(ScheduleId),
     Find(Group, Place),
     /// Asks for what happens next; the number of this frame names the question.
@@ -107,7 +107,7 @@ pub(crate) enum Reply {
     Topics(Result<Vec<TopicStatus>, BrokerError>),
     Resubmitted(Result<Receipt, BrokerError>),
     Cancelled(Result<bool, BrokerError>),
-    Found(Result<Option<Pending>, BrokerError>),
+    Found(Result<Option<Box<Pending>>, BrokerError>),
     Next(Result<Told, BrokerError>),
     Settled(Vec<Result<(), SettleError>>),
     Committed(Result<Vec<Receipt>, CommitError>),
@@ -256,7 +256,10 @@ mod tests {
             line(2, &Request::Forget(1)),
             line(3, &told()),
             line(4, &Reply::Confirmed(vec![Ok(Receipt { place: None, duplicate: true }), Err(too_large)])),
-            line(6, &Request::Resubmit("billing".parse().unwrap(), place(), Message::new("a".parse().unwrap(), "b"))),
+            line(
+                6,
+                &Request::Resubmit("billing".parse().unwrap(), place(), Message::new("a".parse().unwrap(), "b").into()),
+            ),
             line(7, &Request::Cancel(ScheduleId::new("c"))),
             line(5, &Request::Settle(vec![(DeliveryTag { number: 1, epoch: 2 }, Outcome::Ack)])),
         ];

@@ -45,7 +45,7 @@ impl Admin for SocketBroker {
 
     async fn find(&self, group: &Group, place: &Place) -> Result<Option<Pending>, BrokerError> {
         match self.ask(Request::Find(group.clone(), place.clone())).await? {
-            Reply::Found(answer) => answer,
+            Reply::Found(answer) => answer.map(|found| found.map(|found| *found)),
             _ => Err(confused()),
         }
     }
@@ -66,7 +66,7 @@ impl Admin for SocketBroker {
     }
 
     async fn resubmit(&self, from: &Group, place: &Place, message: Message) -> Result<Receipt, BrokerError> {
-        match self.ask(Request::Resubmit(from.clone(), place.clone(), message)).await? {
+        match self.ask(Request::Resubmit(from.clone(), place.clone(), message.into())).await? {
             Reply::Resubmitted(answer) => answer,
             _ => Err(confused()),
         }
