@@ -121,6 +121,8 @@ async fn open(path: &Path) -> Result<(Arc<Link>, bool), BrokerError> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             return Err(BrokerError::Denied { reason: format!("{} belongs to another user", path.display()) });
         }
+        // The queue of those who wait to be taken is full.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(failed(ConnectError::Full { path })),
         Err(source) => return Err(failed(ConnectError::Nobody { path, source })),
     };
     match time::timeout(PATIENCE, handshake::greet(&mut stream)).await {

@@ -109,7 +109,8 @@ impl Server {
     }
 
     /// Cuts all connections, gives back what was fetched and not handed over, and waits for the ends of all tasks.
-    /// Members of clients are gone then as after a crash; to let them drain, close the broker first.
+    /// Members of clients are gone then as after a crash; to let them drain, close the broker first. For a client that is
+    /// stuck with what it has not taken it waits five seconds.
     ///
     /// # Errors
     /// [`ServeError::Panicked`] when a connection had ended by a panic.

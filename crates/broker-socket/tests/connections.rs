@@ -12,9 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mainspring_broker::{Broker, BrokerError, CommitError, Limit, MemoryBroker, Next, Outcome, SendError, SettleError};
+use mainspring_broker::{
+    Broker, BrokerError, CommitError, Ensure, Limit, MemoryBroker, Next, Outcome, SendError, SettleError, Topology,
+};
 use mainspring_broker_socket::{ConnectError, ServeError, Server, SocketBroker};
-use mainspring_store::SystemClock;
 
 use world::{LONG, Slow, World, batch, eventually, order, orders, within};
 
@@ -317,11 +318,71 @@ async fn closing_a_client_leaves_the_broker_to_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_send_that_waits_for_admission_holds_up_nothing_else() {
-    let world = World::with(|broker| Arc::new(Slow::full(broker)), Arc::new(SystemClock)).await;
+    let world = World::with(|broker| Arc::new(Slow::full(broker))).await;
     let client = world.connect().await;
     let waiting = client.send(orders(1));
     tokio::pin!(waiting);
     assert!(tokio::time::timeout(Duration::from_millis(50), &mut waiting).await.is_err(), "there is no room");
     assert!(within(client.capabilities(&"orders".parse().unwrap())).await.is_ok());
     assert_eq!(within(client.admin().unwrap().groups()).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_too_many_is_told_so() {
+    let world = World::new().await;
+    let taken: Vec<_> = (0..256).map(|_| stranger(&world, HELLO)).collect();
+    assert!(taken.iter().all(|(_, answer)| answer == b"MSBROKER\x01\0\0\0\0\x01"));
+    let error = SocketBroker::connect(world.path()).await.expect_err("there are 256");
+    assert!(refused_by(&error, |error| matches!(error, ConnectError::Full { .. })), "{error:?}");
+    drop(taken);
+    eventually(async || SocketBroker::connect(world.path()).await.is_ok()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_ends_its_connection_and_is_told_at_the_end() {
+    let world = World::with(|broker| Arc::new(Slow::silent(broker))).await;
+    let (client, other) = (world.connect().await, world.connect().await);
+    let ensured = within(client.ensure(&Topology::new(), Ensure::Verify)).await;
+    assert!(matches!(ensured, Err(BrokerError::Closed)), "{ensured:?}");
+    assert!(within(other.ensure(&Topology::new(), Ensure::Create)).await.is_ok(), "others go on");
+    let stopped = within(world.server.stop()).await;
+    assert!(matches!(stopped, Err(ServeError::Panicked { count: 1, .. })), "{stopped:?}");
+}
+
+/// What comes after `next` was dropped goes to whoever asks, and was not tried.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_stopped_waiting_takes_nothing_from_others() {
+    let world = World::new().await;
+    let client = world.connect().await;
+    let (mut fickle, quick) = client.subscribe(world.spec()).await.unwrap();
+    let (mut patient, slow) = client.subscribe(world.spec()).await.unwrap();
+    let mut came_in_time = 0;
+    for round in 0..300 {
+        // It is given up at every moment between the question and its answer.
+        let patience = async {
+            for _ in 0..round {
+                tokio::task::yield_now().await;
+            }
+        };
+        let glance = async {
+            tokio::select! {
+                biased;
+                next = fickle.next(Limit::messages(1)) => Some(next),
+                () = patience => None,
+            }
+        };
+        let (next, sent) = tokio::join!(glance, client.send(orders(1)));
+        assert!(within(sent.unwrap()).await[0].is_ok());
+        let (held, settler) = match next {
+            Some(Ok(Next::Batch(mut held))) => {
+                came_in_time += 1;
+                (held.remove(0), &quick)
+            }
+            Some(other) => panic!("messages must come, not {other:?}"),
+            None => (batch(&mut *patient, 1).await.remove(0), &slow),
+        };
+        assert_eq!(held.attempt, 1, "what nobody took was not tried");
+        assert!(settler.settle(vec![(held.tag, Outcome::Ack)]).await[0].is_ok());
+    }
+    assert!(came_in_time < 300, "a question that is never given up is no test");
 }

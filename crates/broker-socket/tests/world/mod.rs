@@ -1,5 +1,7 @@
 //! A served broker with one topic and one group, and short ways to use it.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::{
     path::{Path, PathBuf},
     sync::{
@@ -15,7 +17,6 @@ use mainspring_broker::{
     Limit, MemoryBroker, Message, Next, SendError, Settler, Subscription, SubscriptionSpec, Topic, Topology,
 };
 use mainspring_broker_socket::{Server, SocketBroker};
-use mainspring_store::{Clock, SystemClock};
 use tempfile::TempDir;
 use tokio::time;
 
@@ -33,27 +34,32 @@ pub(crate) struct World {
 impl World {
     /// With the reference model behind the socket.
     pub(crate) async fn new() -> Self {
-        Self::with(|broker| Arc::new(broker), Arc::new(SystemClock)).await
+        Self::with(|broker| Arc::new(broker)).await
     }
 
     /// With a broker that confirms nothing.
     pub(crate) async fn slow() -> Self {
         let asked = Arc::new(AtomicBool::new(false));
         let told = asked.clone();
-        let silent = move |inner| -> Arc<dyn Broker> { Arc::new(Slow { inner, is_full: false, asked: told }) };
-        Self { asked, ..Self::with(silent, Arc::new(SystemClock)).await }
+        let silent = move |inner| -> Arc<dyn Broker> { Arc::new(Slow { asked: told, ..Slow::silent(inner) }) };
+        Self { asked, ..Self::with(silent).await }
     }
 
-    pub(crate) async fn with(of: impl FnOnce(MemoryBroker) -> Arc<dyn Broker>, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) async fn with(of: impl FnOnce(MemoryBroker) -> Arc<dyn Broker>) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let broker = MemoryBroker::with_clock(clock);
+        let server = Self::serve(of, &directory.path().join("broker.sock")).await;
+        let spec = SubscriptionSpec::new("billing".parse().unwrap()).prefetch(10_000, usize::MAX);
+        Self { directory, server, spec, asked: Arc::default() }
+    }
+
+    /// The server alone.
+    pub(crate) async fn serve(of: impl FnOnce(MemoryBroker) -> Arc<dyn Broker>, path: &Path) -> Server {
+        let broker = MemoryBroker::new();
         let topology = Topology::new()
             .topic(Topic::new("orders".parse().unwrap()))
             .subscription(Subscription::new("billing".parse().unwrap(), [Binding::all("orders".parse().unwrap())]));
         broker.ensure(&topology, Ensure::Create).await.unwrap();
-        let server = Server::serve(of(broker), directory.path().join("broker.sock")).await.unwrap();
-        let spec = SubscriptionSpec::new("billing".parse().unwrap()).prefetch(10_000, usize::MAX);
-        Self { directory, server, spec, asked: Arc::default() }
+        Server::serve(of(broker), path).await.unwrap()
     }
 
     pub(crate) fn path(&self) -> PathBuf {
@@ -121,8 +127,12 @@ pub(crate) struct Slow {
 }
 
 impl Slow {
+    pub(crate) fn silent(inner: MemoryBroker) -> Self {
+        Self { inner, is_full: false, asked: Arc::default() }
+    }
+
     pub(crate) fn full(inner: MemoryBroker) -> Self {
-        Self { inner, is_full: true, asked: Arc::default() }
+        Self { is_full: true, ..Self::silent(inner) }
     }
 }
 
@@ -139,6 +149,7 @@ impl Deliveries for Nothing {
 #[async_trait]
 impl Broker for Slow {
     async fn ensure(&self, topology: &Topology, mode: Ensure) -> Result<Vec<Drift>, BrokerError> {
+        assert!(mode == Ensure::Create, "this broker cannot compare");
         self.inner.ensure(topology, mode).await
     }
 
