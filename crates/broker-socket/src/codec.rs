@@ -11,7 +11,7 @@ mod words;
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use jiff::Timestamp;
 
 /// The longest list that is written or read, so that a few bytes cannot ask for much memory.
@@ -43,7 +43,9 @@ impl Reader {
     }
 
     pub(crate) fn byte(&mut self) -> Result<u8, Garbled> {
-        Ok(self.take(1)?[0])
+        let byte = *self.0.first().ok_or(Garbled("it is cut off"))?;
+        self.0.advance(1);
+        Ok(byte)
     }
 
     pub(crate) fn take(&mut self, count: usize) -> Result<Bytes, Garbled> {

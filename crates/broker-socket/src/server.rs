@@ -8,7 +8,7 @@ mod sending;
 use std::{
     fs::{self, File, TryLockError},
     io,
-    os::unix::fs::FileTypeExt,
+    os::unix::fs::{FileTypeExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -135,7 +135,9 @@ fn claim(path: &Path) -> Result<File, ServeError> {
     let living = || ServeError::Living { path: path.to_owned() };
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
-    let lock = File::options().create(true).truncate(false).write(true).open(beside).map_err(failed)?;
+    // Nobody else may lock it.
+    let options = File::options().create(true).truncate(false).write(true).mode(0o600).clone();
+    let lock = options.open(beside).map_err(failed)?;
     match lock.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(living()),

@@ -45,8 +45,10 @@ async fn is_cut(mut stream: UnixStream) {
 #[tokio::test(flavor = "multi_thread")]
 async fn nobody_else_may_connect() {
     let world = World::new().await;
-    let mode = fs::metadata(world.path()).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
+    for path in [world.path(), world.path().with_extension("sock.lock")] {
+        let mode = fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
