@@ -53,6 +53,9 @@ pub(crate) struct Worker {
     setting: watch::Receiver<Setting>,
     gate: Gate,
     held: Held,
+    /// Whether what comes may have killed the process before: until something comes that was never tried, messages are
+    /// handled one at a time. One that kills again then takes no others with it, and only its own attempts count up.
+    is_cautious: bool,
     /// The most that it may hold.
     prefetch: usize,
     /// Slices are assigned and taken away, which it has to hear of also when it holds as much as it may.
@@ -109,6 +112,7 @@ impl Worker {
             setting,
             gate: Gate::new(subscription.breaker, subscription.rate, Instant::now()),
             held: Held::default(),
+            is_cautious: true,
             prefetch: subscription.held(),
             has_slices: subscription.sharing == Sharing::Slices,
             lease: subscription.lease,
@@ -204,7 +208,8 @@ impl Worker {
             Some(gathering) => gathering.size.messages - gathering.deliveries.len(),
             None => free,
         };
-        let free = free.min(self.prefetch.saturating_sub(self.held.len()));
+        let most = if self.is_cautious { 1 } else { self.prefetch };
+        let free = free.min(most.saturating_sub(self.held.len()));
         if paused || free == 0 {
             return Room { messages: 0, until: None };
         }
@@ -233,6 +238,7 @@ impl Worker {
     fn arrived(&mut self, batch: Vec<Delivery>) {
         let now = Instant::now();
         self.gate.took(batch.len());
+        self.is_cautious &= batch.iter().all(|delivery| delivery.attempt > 1);
         for delivery in batch {
             let delivery = Arc::new(delivery);
             self.held.add(&delivery, now);
