@@ -141,6 +141,12 @@ orders/0/2        1  k    3
     place.check("consume billing", "", 0, rest, "");
     place.check("consume billing", "", 0, "", "note: there is nothing to deliver\n");
     place.check("consume nobody", "", 1, "", NO_GROUP);
+    place.run("publish orders --key k", &"x\n".repeat(1_001));
+    let ran = place.run("consume billing --no-ack --json", "");
+    let note = "note: there may be more; without settling, no more can be printed at once\n";
+    assert_eq!((ran.code, ran.out.lines().count(), ran.err.as_str()), (Some(0), 1_000, note));
+    let ran = place.run("consume billing --json", "");
+    assert_eq!((ran.code, ran.out.lines().count(), ran.err.as_str()), (Some(0), 1_001, ""));
 }
 
 #[test]
