@@ -34,8 +34,8 @@ const LULLS: u32 = 10;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-A message is settled when it was written to standard output. It ends when there is nothing to deliver; what waits for another attempt, behind a held key or for its time, does not come before
-that.")]
+A message is settled when it was written to standard output. It ends when there is nothing to deliver; what waits for
+another attempt, behind a held key or for its time, does not come before that.")]
 pub(crate) struct Args {
     /// The group.
     group: Group,
