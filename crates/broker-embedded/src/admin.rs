@@ -1,6 +1,6 @@
 //! What operators ask.
 
-use std::slice;
+use std::{collections::HashMap, slice};
 
 use async_trait::async_trait;
 use mainspring_broker::{
@@ -22,6 +22,7 @@ use crate::{
     sending::Prepared,
     shared::Shared,
     state::State,
+    topic::id_of,
 };
 
 #[async_trait]
@@ -36,7 +37,7 @@ impl Admin for EmbeddedBroker {
             let is_limited = matches!(status.topic.keep, Keep::Log { max_age, max_bytes }
                 if max_age.is_some() || max_bytes.is_some());
             for (partition, slice) in status.slices.iter_mut().enumerate().filter(|_| is_limited) {
-                slice.first = first_kept(shared, (*at, partition), *slice).await?;
+                slice.first = first_kept(shared, (*at, partition)).await.map_err(unread)?;
             }
         }
         let mut topics: Vec<_> = topics.into_iter().map(|(_, status)| status).collect();
@@ -45,12 +46,20 @@ impl Admin for EmbeddedBroker {
     }
 
     async fn groups(&self) -> Result<Vec<GroupStatus>, BrokerError> {
-        self.shared().open(|state| {
+        let shared = self.shared();
+        let limited = shared.open(|state| state.limited_slices())?;
+        let mut kept = HashMap::new();
+        for slice in limited {
+            kept.insert(slice, first_kept(shared, slice).await.map_err(unread)?);
+        }
+        shared.open(|state| {
             let status = |group: &usize| {
                 let group = &state.groups[*group];
                 group.status(|slice| {
                     let (topic, partition) = group.slices[slice];
-                    state.topics[topic].partitions[partition].stored
+                    let of_slice = &state.topics[topic].partitions[partition];
+                    let first = kept.get(&(topic, partition)).copied().unwrap_or(of_slice.first);
+                    (first, of_slice.stored)
                 })
             };
             state.group_of.values().map(status).collect()
@@ -211,20 +220,16 @@ fn unread(error: ReadError) -> BrokerError {
 }
 
 /// The first message that a log keeps: both limits remove from the oldest on, so halving finds it.
-async fn first_kept(
-    shared: &Shared,
-    (topic, partition): (usize, usize),
-    SliceStatus { first, next }: SliceStatus,
-) -> Result<u64, BrokerError> {
-    let (stream, slice) = {
+pub(crate) async fn first_kept(shared: &Shared, (topic, partition): (usize, usize)) -> Result<u64, ReadError> {
+    let (stream, slice, first, stored) = {
         let state = shared.lock();
-        let partition = &state.topics[topic].partitions[partition];
-        (partition.stream.clone(), partition.slice.clone())
+        let of_slice = &state.topics[topic].partitions[partition];
+        (of_slice.stream.clone(), of_slice.slice.clone(), of_slice.first, of_slice.stored)
     };
-    let (mut low, mut high) = (first, next);
+    let (mut low, mut high) = (first, stored);
     while low < high {
         let middle = low + (high - low) / 2;
-        let message = read_messages(&shared.store, &slice, &stream, middle, 1).await.map_err(unread)?.pop();
+        let message = read_messages(&shared.store, &slice, &stream, middle, 1).await?.pop();
         let is_removed =
             |state: &mut State| message.is_some_and(|one| state.topics[topic].has_removed(&one, state.now));
         if shared.change(is_removed) {
@@ -237,6 +242,14 @@ async fn first_kept(
 }
 
 impl State {
+    /// The slices of logs that do not keep everything.
+    pub(crate) fn limited_slices(&self) -> Vec<(usize, usize)> {
+        let limited = self.topics.iter().enumerate().filter(|(_, topic)| {
+            matches!(topic.spec.keep, Keep::Log { max_age, max_bytes } if max_age.is_some() || max_bytes.is_some())
+        });
+        limited.flat_map(|(at, topic)| (0..topic.partitions.len()).map(move |partition| (at, partition))).collect()
+    }
+
     /// How a topic stands, as far as its limits have nothing to say.
     fn topic_status(&self, topic: usize, spec: mainspring_broker::Topic) -> TopicStatus {
         let state = &self.topics[topic];
@@ -257,7 +270,7 @@ impl State {
             state.schedule.land(&[ticket], landed.is_ok());
             for message in messages.iter().filter(|_| landed.is_ok()) {
                 if let Some(topic) = state.topic_of.get(&message.destination) {
-                    state.topics[*topic].forget(message);
+                    state.topics[*topic].forget(id_of(message));
                 }
             }
             done(landed.map(drop).map_err(|failure| BrokerError::Failed(failure.into())));

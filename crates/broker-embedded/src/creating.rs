@@ -2,7 +2,7 @@
 
 use mainspring_broker::{BrokerError, Drift, Ensure, Subscription, Topic, Topology};
 use mainspring_event::{EventTypeName, NameError, NewEvent};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::{
     codec::topology::{GROUP_CREATED, GroupCreated, TOPIC_CREATED, TopicCreated},
@@ -20,15 +20,21 @@ pub(crate) async fn ensure(shared: &Shared, topology: &Topology, mode: Ensure) -
     let invalid = |reason| BrokerError::Invalid { reason };
     topology.validate().map_err(invalid)?;
     // One after the other: what is missing must not be created twice.
-    let _creating = shared.creating.lock().await;
+    let creating = shared.creating.clone().lock_owned().await;
     let (topics, groups) = shared.open(|state| state.missing(topology))??;
     if mode == Ensure::Create && !(topics.is_empty() && groups.is_empty()) {
-        create(shared, topics, groups).await?;
+        create(shared, topics, groups, creating).await?;
     }
     shared.open(|state| state.drift(topology))
 }
 
-async fn create(shared: &Shared, topics: Vec<Topic>, groups: Vec<Subscription>) -> Result<(), BrokerError> {
+/// Creates topics and groups. `creating` is over when that is written, whether somebody waits for it or not.
+async fn create(
+    shared: &Shared,
+    topics: Vec<Topic>,
+    groups: Vec<Subscription>,
+    creating: OwnedMutexGuard<()>,
+) -> Result<(), BrokerError> {
     let mut events = Vec::new();
     let mut beginning = Vec::new();
     for topic in &topics {
@@ -56,6 +62,7 @@ async fn create(shared: &Shared, topics: Vec<Topic>, groups: Vec<Subscription>) 
             topics.into_iter().try_for_each(|topic| state.create_topic(topic)).map_err(unnamed)?;
             beginning.into_iter().try_for_each(|(spec, floors)| state.create_group(spec, floors)).map_err(unnamed)
         });
+        drop(creating);
         // Nobody needs to wait for it.
         let _ = answer.send(created);
     };
@@ -104,7 +111,10 @@ impl State {
     }
 
     fn first_of(&self, topic: usize, partition: usize) -> u64 {
-        self.topics.get(topic).map_or(0, |topic| topic.partitions[partition].first)
+        self.topics.get(topic).map_or(0, |topic| {
+            let partition = &topic.partitions[partition];
+            if topic.is_log() { partition.first } else { partition.stored }
+        })
     }
 
     pub(crate) fn create_topic(&mut self, spec: Topic) -> Result<(), NameError> {

@@ -35,6 +35,8 @@ pub(crate) struct Outgoing {
     pub(crate) expires: Option<Timestamp>,
     /// When it is to get its place, if not now.
     pub(crate) due: Option<Timestamp>,
+    /// Whether its topic knows its id for this sending only, and forgets it when that fails.
+    pub(crate) is_new: bool,
 }
 
 /// What changes what other entries rest on, or may be refused by itself.

@@ -23,15 +23,20 @@ use crate::{
     topic::Stored,
 };
 use cursor::Cursor;
-use item::{Item, Status};
+use item::{Holding, Item, Status};
 use member::Member;
 use sharing::{Owner, Session};
 use table::Table;
 
-/// So many messages and bytes of a group are in memory at most, and so many holes behind the first that is not settled
-/// are written down. Beyond these, the group waits for its members.
+/// So many messages and bytes of a group are in memory at most, shared by its slices, of which each has so many at least.
 const MAX_ITEMS: usize = 65_536;
 const MAX_BYTES: usize = 32 << 20;
+const SLICE_ITEMS: usize = 4_096;
+const SLICE_BYTES: usize = 2 << 20;
+
+/// So many messages of a group may wait for another attempt, or behind one that does; of these only keys and times are in
+/// memory. So many holes behind the first message that is not settled are written down. Beyond these, the group waits.
+const MAX_WAITING: usize = 262_144;
 const MAX_HOLES: usize = 262_144;
 
 /// A message that is sent goes straight to a group in which no more than so many wait.
@@ -58,9 +63,10 @@ pub(crate) struct GroupState {
     bases: Vec<(usize, usize)>,
     pub(crate) cursors: Vec<Cursor>,
     pub(crate) items: Table<Item>,
-    bytes: usize,
     /// What can be delivered, by slice: the complement of the priority and the number.
     ready: Vec<BTreeSet<(u8, u64)>>,
+    /// What could be delivered, were it in memory: the number, by slice and offset.
+    pub(crate) recall: BTreeMap<(usize, u64), u64>,
     waiting: BTreeSet<(Timestamp, u64)>,
     pub(crate) expiring: BTreeSet<(Timestamp, u64)>,
     extended: BTreeSet<(Timestamp, u64, u64)>,
@@ -69,6 +75,8 @@ pub(crate) struct GroupState {
     pub(crate) members: BTreeMap<u64, Member>,
     owners: Vec<Owner>,
     sessions: HashMap<OrderKey, Session>,
+    /// The same by the times of their ends.
+    session_ends: BTreeSet<(Timestamp, OrderKey)>,
     window: usize,
 }
 
@@ -96,7 +104,7 @@ impl GroupState {
             snapshot: 0,
             cursors: floors.into_iter().map(Cursor::at).collect(),
             items: Table::new(),
-            bytes: 0,
+            recall: BTreeMap::new(),
             ready: slices.iter().map(|_| BTreeSet::new()).collect(),
             waiting: BTreeSet::new(),
             expiring: BTreeSet::new(),
@@ -105,6 +113,7 @@ impl GroupState {
             members: BTreeMap::new(),
             owners: slices.iter().map(|_| Owner::default()).collect(),
             sessions: HashMap::new(),
+            session_ends: BTreeSet::new(),
             slices,
             bases,
             window,
@@ -128,16 +137,23 @@ impl GroupState {
             Order::KeyBlocks | Order::Sessions => cursor.loaded <= self.window,
             Order::Unordered | Order::KeyParks => true,
         };
-        within && self.items.len() < MAX_ITEMS && self.bytes < MAX_BYTES && cursor.done.runs() < MAX_HOLES
+        let share = |all: usize, least: usize| (all / self.cursors.len()).max(least);
+        within
+            && cursor.whole < share(MAX_ITEMS, SLICE_ITEMS)
+            && cursor.bytes < share(MAX_BYTES, SLICE_BYTES)
+            && self.items.len() < MAX_ITEMS + MAX_WAITING
+            && cursor.done.runs() < MAX_HOLES
     }
 
-    /// Whether a message that is just sent goes straight to the group: it has read everything before it, and members.
-    pub(crate) fn is_abreast(&self, slice: usize, offset: u64) -> bool {
+    /// Whether a message that is just sent goes straight to the group: it has read everything before it, and has members
+    /// who may get it. What expires does so in memory.
+    pub(crate) fn is_abreast(&self, slice: usize, offset: u64, expires: bool) -> bool {
         let cursor = &self.cursors[slice];
+        let may_have = |(id, member): (&u64, &Member)| member.fetching && self.may_have(*id, member, slice);
         cursor.fetched == offset
             && !cursor.loading
-            && self.ready.iter().map(BTreeSet::len).sum::<usize>() < BACKLOG
-            && self.members.values().any(|member| member.fetching)
+            && self.ready[slice].len() < BACKLOG
+            && (expires || self.members.iter().any(may_have))
             && self.has_room(slice)
     }
 
@@ -146,19 +162,30 @@ impl GroupState {
         let cursor = &mut self.cursors[slice];
         let tried = cursor.tried.remove(&stored.place.offset).unwrap_or_default();
         cursor.loaded += 1;
-        self.bytes += stored.size;
+        cursor.whole += 1;
+        cursor.bytes += stored.size;
         let status = match tried.not_before {
             _ if tried.dead => Status::Dead,
             Some(time) if time > now => Status::Waiting(time),
             _ => status,
         };
         let key = self.order_key(slice, &stored.message);
-        let item = Item { stored, slice, attempts: tried.attempts, first_attempt: tried.first, status: Status::Moving };
+        let (attempts, first_attempt) = (tried.attempts, tried.first);
+        let item = Item { stored, slice, attempts, first_attempt, status: Status::Moving, is_whole: true };
         let number = self.items.push(item);
-        if let Some(key) = key {
-            self.keys.entry(key).or_default().push_back(number);
-        }
+        let first = key.map(|key| {
+            let queue = self.keys.entry(key).or_default();
+            queue.push_back(number);
+            queue[0]
+        });
         self.set(number, status);
+        // Behind one that waits for long, others wait for longer.
+        if self.spec.order == Order::KeyParks
+            && let Some(first) = first.and_then(|first| self.items.get(first))
+            && matches!(first.status, Status::Waiting(_) | Status::Dead)
+        {
+            self.strip(number);
+        }
         number
     }
 
@@ -182,15 +209,29 @@ impl GroupState {
         item.status = status;
         let (has, size, expires) = (item.member(), item.size(), item.stored.expires);
         let lane = (item.slice, u8::MAX - item.stored.message.priority);
+        let (offset, is_whole) = (item.offset(), item.is_whole);
         match before {
-            Status::Ready => drop(self.ready[lane.0].remove(&(lane.1, number))),
+            Status::Ready => {
+                self.ready[lane.0].remove(&(lane.1, number));
+                self.recall.remove(&(lane.0, offset));
+            }
             Status::Waiting(time) => drop(self.waiting.remove(&(time, number))),
+            Status::Held(holding) | Status::Settling(holding)
+                if !matches!(status, Status::Held(_) | Status::Settling(_)) =>
+            {
+                self.extended.remove(&(holding.until, number, holding.epoch));
+            }
             _ => {}
         }
         match status {
-            Status::Ready if self.is_first(number) => drop(self.ready[lane.0].insert((lane.1, number))),
+            Status::Ready if !self.is_first(number) => {}
+            Status::Ready if is_whole => drop(self.ready[lane.0].insert((lane.1, number))),
+            Status::Ready => drop(self.recall.insert((lane.0, offset), number)),
             Status::Waiting(time) => drop(self.waiting.insert((time, number))),
             _ => {}
+        }
+        if matches!(status, Status::Waiting(_) | Status::Dead) {
+            self.strip(number);
         }
         // What a member has does not expire; what comes back does.
         if let (Some(expires), Status::Ready | Status::Waiting(_)) = (expires, status) {
@@ -215,12 +256,66 @@ impl GroupState {
         }
     }
 
+    /// Forgets the body of a message that nobody gets soon; it is read again then.
+    fn strip(&mut self, number: u64) {
+        let Some(item) = self.items.get_mut(number).filter(|item| item.is_whole) else { return };
+        item.strip();
+        let cursor = &mut self.cursors[item.slice];
+        cursor.whole -= 1;
+        cursor.bytes -= item.size();
+    }
+
+    /// A message was read again.
+    pub(crate) fn restore(&mut self, number: u64, stored: Arc<Stored>) {
+        let Some(item) = self.items.get_mut(number) else { return };
+        if item.is_whole || item.stored.place != stored.place {
+            return;
+        }
+        (item.stored, item.is_whole) = (stored, true);
+        let (status, size) = (item.status, item.size());
+        let cursor = &mut self.cursors[item.slice];
+        cursor.whole += 1;
+        cursor.bytes += size;
+        self.set(number, status);
+    }
+
+    /// A message that could be delivered is still not there.
+    pub(crate) fn recall_again(&mut self, number: u64) {
+        if let Some(status) = self.items.get(number).filter(|item| !item.is_whole).map(|item| item.status) {
+            self.set(number, status);
+        }
+    }
+
+    /// A settlement did not happen: the delivery goes on, unless it has ended meanwhile.
+    pub(crate) fn hold_on(&mut self, number: u64, holding: Holding, now: Timestamp) {
+        let Some(slice) = self.items.get(number).map(|item| item.slice) else { return };
+        let has_slice = self.spec.sharing == Sharing::Competing || self.owners[slice].has(holding.member);
+        if holding.until > now && has_slice && self.members.contains_key(&holding.member) {
+            self.set(number, Status::Held(holding));
+            self.extended.insert((holding.until, number, holding.epoch));
+        } else {
+            self.set(number, Status::Ready);
+        }
+    }
+
+    /// What should have expired but could not waits for another attempt at that.
+    pub(crate) fn put_off(&mut self, number: u64, until: Timestamp) {
+        self.set(number, Status::Waiting(until));
+        if let Some(expires) = self.items.get(number).and_then(|item| item.stored.expires) {
+            self.expiring.remove(&(expires, number));
+        }
+    }
+
     /// Takes a message out of memory.
     pub(crate) fn remove(&mut self, number: u64) -> Option<Item> {
         self.set(number, Status::Moving);
         let item = self.items.remove(number)?;
-        self.cursors[item.slice].loaded -= 1;
-        self.bytes -= item.size();
+        let cursor = &mut self.cursors[item.slice];
+        cursor.loaded -= 1;
+        if item.is_whole {
+            cursor.whole -= 1;
+            cursor.bytes -= item.size();
+        }
         if let Some(expires) = item.stored.expires {
             self.expiring.remove(&(expires, number));
         }
@@ -299,6 +394,7 @@ impl GroupState {
     /// A delivery lasts until another time.
     pub(crate) fn extend(&mut self, number: u64, until: Timestamp) {
         if let Some(Item { status: Status::Held(holding), .. }) = self.items.get_mut(number) {
+            self.extended.remove(&(holding.until, number, holding.epoch));
             holding.until = until;
             self.extended.insert((until, number, holding.epoch));
         }
@@ -343,13 +439,13 @@ impl GroupState {
 
     /// When something happens by itself next.
     pub(crate) fn next_event(&self, now: Timestamp) -> Option<Timestamp> {
-        let leases = self.members.values().filter_map(|member| member.leases.front().map(|(until, _, _)| *until));
+        let leases = self.members.values().filter_map(Member::next_end);
         let waiting = self.waiting.first().map(|(time, _)| *time);
         let expiring = self.expiring.first().map(|(time, _)| *time);
         let extended = self.extended.first().map(|(time, _, _)| *time);
         let handovers = self.owners.iter().filter_map(Owner::deadline);
         // A session that is over but in work ends when that is settled.
-        let sessions = self.sessions.values().map(|session| session.until).filter(|until| *until > now);
+        let sessions = self.session_ends.first().map(|(until, _)| *until).filter(|until| *until > now);
         leases.chain(waiting).chain(expiring).chain(extended).chain(handovers).chain(sessions).min()
     }
 
@@ -383,12 +479,15 @@ impl GroupState {
         self.members.values().any(|member| member.messages > 0)
     }
 
-    /// How it stands, where the slices are stored up to these offsets.
-    pub(crate) fn status(&self, stored: impl Fn(usize) -> u64) -> GroupStatus {
+    /// How it stands, where the slices are kept and stored from and to these offsets.
+    pub(crate) fn status(&self, ends: impl Fn(usize) -> (u64, u64)) -> GroupStatus {
         let count = |is: fn(&Item) -> bool| self.items.iter().filter(|(_, item)| is(item)).count() as u64;
         let tried = self.cursors.iter().flat_map(|cursor| cursor.tried.values());
         let held_keys = count(|item| item.status == Status::Dead) + tried.filter(|tried| tried.dead).count() as u64;
-        let lags = self.cursors.iter().enumerate().map(|(slice, cursor)| cursor.lag(stored(slice)));
+        let lags = self.cursors.iter().enumerate().map(|(slice, cursor)| {
+            let (first, stored) = ends(slice);
+            cursor.lag(first, stored)
+        });
         GroupStatus {
             group: self.spec.group.clone(),
             members: self.members.len(),

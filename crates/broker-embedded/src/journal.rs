@@ -17,7 +17,7 @@ use crate::{
     schedule::Waiting,
     shared::Shared,
     state::{Given, State, Taken},
-    topic::Stored,
+    topic::{Stored, id_of},
 };
 
 /// So many appends are on their way at once.
@@ -32,11 +32,14 @@ pub(crate) struct Flight {
     append: Append,
     entries: Vec<(Done, Range<usize>)>,
     places: Vec<Option<Place>>,
-    stored: Vec<(usize, Arc<Stored>)>,
+    /// Each with its topic, and whether that forgets its id when it does not arrive.
+    stored: Vec<(usize, Arc<Stored>, bool)>,
     waiting: Vec<Waiting>,
     given: Vec<Given>,
     taken: Vec<Taken>,
     groups: Vec<(usize, u64)>,
+    /// The version that the schedule's stream has then, if it is written.
+    schedule: Option<u64>,
     truncated: Vec<(usize, usize, u64)>,
     /// How many of the events are an entry's own.
     own: Range<usize>,
@@ -76,7 +79,7 @@ impl State {
         }
         let first = self.queue.front().or_else(|| self.sends.front())?;
         let alone = first.alone.is_some() || self.groups.iter().any(|group| group.needs_snapshot());
-        if self.airborne >= DEPTH || self.failed || (alone && self.airborne > 0) {
+        if self.airborne >= DEPTH || self.failed || self.alone || (alone && self.airborne > 0) {
             return None;
         }
         self.airborne += 1;
@@ -91,6 +94,7 @@ impl State {
             (events, bytes) = (events + size.0, bytes + size.1);
             building.add(entry);
             if is_alone {
+                building.state.alone = true;
                 break;
             }
         }
@@ -110,22 +114,25 @@ impl State {
     /// What came of an append.
     fn land(&mut self, flight: Flight, result: Result<Appended, AppendError>) {
         self.airborne -= 1;
+        // What stands alone is the only one on its way.
+        let alone = std::mem::take(&mut self.alone);
         match result {
             Ok(appended) => self.arrive(flight, appended),
-            Err(error) => self.miss(flight, error),
+            Err(error) => self.miss(flight, error, alone),
         }
         self.changed.send_replace(());
     }
 
     fn arrive(&mut self, flight: Flight, appended: Appended) {
-        let Flight { entries, mut places, stored, waiting, given, taken, groups, truncated, own, .. } = flight;
+        let Flight { entries, mut places, stored, waiting, given, taken, groups, schedule, truncated, own, .. } =
+            flight;
         let mut concerned = Vec::new();
         for (group, version) in groups {
             self.groups[group].stored_version = version;
         }
-        for (topic, stored) in stored {
+        for (topic, stored, _) in stored {
             let state = &mut self.topics[topic];
-            state.remember(&stored.message, Some(stored.place.clone()), stored.stored);
+            state.has_arrived(id_of(&stored.message), Some(stored.place.clone()));
             let partition = stored.place.slice.partition as usize;
             state.partitions[partition].keep(stored);
             if !concerned.contains(&topic) {
@@ -135,7 +142,10 @@ impl State {
         for (topic, partition, first) in truncated {
             self.topics[topic].partitions[partition].first = first;
         }
-        let due = self.schedule.arrive(waiting, self.now);
+        for waiting in &waiting {
+            self.topics[waiting.topic].has_arrived(waiting.id, None);
+        }
+        let due = self.schedule.arrive(schedule, &waiting, self.now);
         self.expect(due);
         self.land_given(&given);
         for taken in taken {
@@ -154,7 +164,7 @@ impl State {
     }
 
     /// Nothing of it was written, or nobody knows. What is on its way behind it rests on it and fails, too.
-    fn miss(&mut self, flight: Flight, error: AppendError) {
+    fn miss(&mut self, flight: Flight, error: AppendError, alone: bool) {
         self.failed = true;
         let fenced =
             matches!(&error, AppendError::Conflict(Conflict::Stream { stream, .. }) if *stream == own_stream());
@@ -165,11 +175,26 @@ impl State {
             self.ended = true;
         }
         self.lose_given(&flight.given);
+        // No later message of a key is stored before one that failed: those behind it fail, too. What a user's own events
+        // did not allow was not sent.
+        let sends = !flight.stored.is_empty() || !flight.waiting.is_empty();
+        if sends && !alone {
+            let behind = std::mem::take(&mut self.sends);
+            for entry in behind {
+                for message in entry.messages.iter().filter(|message| message.is_new) {
+                    self.topics[message.topic].forget(id_of(&message.message));
+                }
+                (entry.done)(self, Err(Failure::Not(error.clone())));
+            }
+        }
         for taken in flight.taken {
             self.land_taken(taken, false);
         }
-        for (_, stored) in &flight.stored {
-            self.forget(stored);
+        for (topic, stored, _) in flight.stored.iter().filter(|(_, _, is_new)| *is_new) {
+            self.topics[*topic].forget(id_of(&stored.message));
+        }
+        for waiting in &flight.waiting {
+            self.topics[waiting.topic].forget(waiting.id);
         }
         let failure = match (fenced, unknown) {
             (true, _) => Failure::Ended,
@@ -190,12 +215,6 @@ impl State {
             self.wake_everybody();
         }
         (0..self.groups.len()).for_each(|group| self.pump(group));
-    }
-
-    fn forget(&mut self, stored: &Stored) {
-        if let Some(topic) = self.topic_of.get(&stored.message.destination) {
-            self.topics[*topic].forget(&stored.message);
-        }
     }
 
     /// Nothing is on its way any more, and not everything has arrived: what follows rests on what is stored.
@@ -250,6 +269,7 @@ impl<'a> Building<'a> {
             given: Vec::new(),
             taken: Vec::new(),
             groups: Vec::new(),
+            schedule: None,
             truncated: Vec::new(),
             own: 0..0,
         };
@@ -282,9 +302,9 @@ impl<'a> Building<'a> {
 
     /// Gives a message its place, or lets it wait for its time.
     fn place(&mut self, message: Outgoing) {
-        let Outgoing { topic, message, written, expires, due } = message;
+        let Outgoing { topic, message, written, expires, due, is_new } = message;
         if let Some(due) = due {
-            let (event, waiting) = self.state.schedule.place(&mut self.scheduled, due, &message.destination, written);
+            let (event, waiting) = self.state.schedule.place(&mut self.scheduled, due, (topic, &message), written);
             self.flight.append.events.push(event);
             self.flight.waiting.push(waiting);
             self.flight.places.push(None);
@@ -305,7 +325,7 @@ impl<'a> Building<'a> {
         self.flight.append.events.push(event);
         let stored = Arc::new(Stored { place: place.clone(), stored: now, end: slice.end, expires, size, message });
         self.state.dispatch(topic, &stored, &mut self.flight.given);
-        self.flight.stored.push((topic, stored));
+        self.flight.stored.push((topic, stored, is_new));
         self.flight.places.push(Some(place));
     }
 
@@ -348,7 +368,7 @@ impl<'a> Building<'a> {
         if state.airborne == 1 {
             truncate(state, &mut flight);
         }
-        state.schedule.finish(&mut flight.append, self.scheduled, state.airborne == 1, state.now);
+        flight.schedule = state.schedule.finish(&mut flight.append, self.scheduled, state.airborne == 1, state.now);
         flight
     }
 }

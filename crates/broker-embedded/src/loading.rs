@@ -13,74 +13,131 @@ use crate::{codec::message, shared::Shared, state::State, topic::Stored};
 const MESSAGES: u64 = 2_048;
 const BYTES: usize = 4 << 20;
 
-/// What is to be read: messages of a slice of a group.
+/// So many messages that wait no more are read at once.
+const AGAIN: usize = 256;
+
+/// What is to be read for a member that waits.
 pub(crate) struct Plan {
     group: usize,
     slice: usize,
     named: Slice,
     stream: StreamName,
-    offset: u64,
-    count: u64,
-    moves: u64,
+    what: What,
 }
 
-/// A slice that is to be read on for a member that waits. Nobody else reads it on until that is done.
+enum What {
+    /// The next messages: so many from an offset on, unless the group is moved meanwhile.
+    Next { offset: u64, count: u64, moves: u64 },
+    /// Messages that wait no more: the offset and the number of each.
+    Again(Vec<(u64, u64)>),
+}
+
+/// A slice that is to be read for a member that waits. Nobody else reads the same until that is done.
 pub(crate) fn plan(state: &mut State, group: usize, member: u64) -> Option<Plan> {
+    let of_group = &state.groups[group];
+    of_group.members.get(&member).filter(|member| member.is_hungry())?;
+    // What a log has removed meanwhile does not come.
+    state.forget_removed(group);
+    let of_group = &state.groups[group];
+    let asks = of_group.members.get(&member).filter(|member| member.is_hungry())?;
+    let slices = 0..of_group.slices.len();
+    let slice = slices.into_iter().find(|at| of_group.may_have(member, asks, *at) && state.is_behind(group, *at))?;
     let of_group = &mut state.groups[group];
-    if !of_group.members.get(&member)?.is_hungry() {
-        return None;
-    }
-    for slice in 0..of_group.slices.len() {
-        let (topic, partition) = of_group.slices[slice];
-        let partition = &state.topics[topic].partitions[partition];
-        let may_have = of_group.members.get(&member).is_some_and(|state| of_group.may_have(member, state, slice));
-        let room = of_group.has_room(slice);
+    let (topic, partition) = of_group.slices[slice];
+    let partition = &state.topics[topic].partitions[partition];
+    let (named, stream) = (partition.slice.clone(), partition.stream.clone());
+    let again = of_group.recall.range((slice, 0)..=(slice, u64::MAX)).take(AGAIN);
+    let again: Vec<_> = again.map(|((_, offset), number)| (*offset, *number)).collect();
+    let what = if again.is_empty() {
         let cursor = &mut of_group.cursors[slice];
-        if may_have && room && !cursor.loading && cursor.fetched < partition.stored {
-            // What retention has removed was nobody's to settle.
-            cursor.pass(partition.first);
-            cursor.loading = true;
-            let (offset, stream) = (cursor.fetched, partition.stream.clone());
-            let count = (partition.stored - offset).min(MESSAGES);
-            let (named, moves) = (partition.slice.clone(), cursor.moves);
-            return Some(Plan { group, slice, named, stream, offset, count, moves });
+        // What retention has removed was nobody's to settle.
+        cursor.pass(partition.first);
+        cursor.loading = true;
+        let offset = cursor.fetched;
+        let count = partition.stored.saturating_sub(offset).min(MESSAGES);
+        What::Next { offset, count, moves: cursor.moves }
+    } else {
+        for (offset, _) in &again {
+            of_group.recall.remove(&(slice, *offset));
         }
-    }
-    None
+        What::Again(again)
+    };
+    Some(Plan { group, slice, named, stream, what })
 }
 
-/// Says that nobody reads any more when reading ends, is dropped or fails.
+/// Lets others read when reading ends, is dropped or fails: somebody may wait for just this.
 struct Loading<'a>(&'a Shared, &'a Plan);
 
 impl Drop for Loading<'_> {
     fn drop(&mut self) {
-        let Plan { group, slice, moves, .. } = self.1;
-        let mut state = self.0.lock();
-        let cursor = &mut state.groups[*group].cursors[*slice];
-        if cursor.moves == *moves {
-            cursor.loading = false;
-        }
+        let Plan { group, slice, what, .. } = self.1;
+        self.0.change(|state| {
+            let of_group = &mut state.groups[*group];
+            match what {
+                What::Next { moves, .. } => {
+                    let cursor = &mut of_group.cursors[*slice];
+                    if cursor.moves == *moves {
+                        cursor.loading = false;
+                    }
+                }
+                // What was not read is to be read still.
+                What::Again(again) => again.iter().for_each(|(_, number)| of_group.recall_again(*number)),
+            }
+            state.pump(*group);
+        });
     }
 }
 
 /// Reads on.
 pub(crate) async fn load(shared: &Shared, plan: Plan) -> Result<(), BrokerError> {
     let loading = Loading(shared, &plan);
-    let read = read_messages(&shared.store, &plan.named, &plan.stream, plan.offset, plan.count).await;
-    let messages = read.map_err(|error| BrokerError::Failed(error.into()))?;
+    let failed = |error: ReadError| BrokerError::Failed(error.into());
+    match &plan.what {
+        What::Next { offset, count, moves } => {
+            let read = read_messages(&shared.store, &plan.named, &plan.stream, *offset, *count).await;
+            let messages = read.map_err(failed)?;
+            shared.change(|state| state.take_in(&plan, *moves, messages));
+        }
+        What::Again(again) => {
+            for run in again.chunk_by(|one, next| one.0 + 1 == next.0) {
+                let (first, count) = (run[0].0, run.len() as u64);
+                let read = read_messages(&shared.store, &plan.named, &plan.stream, first, count).await;
+                let messages = read.map_err(failed)?;
+                shared.change(|state| {
+                    for (stored, (_, number)) in messages.into_iter().zip(run) {
+                        state.groups[plan.group].restore(*number, stored);
+                    }
+                });
+            }
+        }
+    }
     drop(loading);
-    shared.change(|state| {
+    Ok(())
+}
+
+impl State {
+    /// Settles what would be read again and is not there any more.
+    fn forget_removed(&mut self, group: usize) {
+        let state = &self.groups[group];
+        let is_gone = |((slice, offset), number): (&(usize, u64), &u64)| {
+            let (topic, partition) = state.slices[*slice];
+            (*offset < self.topics[topic].partitions[partition].first).then_some(*number)
+        };
+        let gone: Vec<_> = state.recall.iter().filter_map(is_gone).collect();
+        gone.into_iter().for_each(|number| self.groups[group].settle(number));
+    }
+
+    /// Takes messages into memory that were read, as long as there is room and the group was not moved.
+    fn take_in(&mut self, plan: &Plan, moves: u64, messages: Vec<Arc<Stored>>) {
         for stored in messages {
-            let of_group = &state.groups[plan.group];
+            let of_group = &self.groups[plan.group];
             let cursor = &of_group.cursors[plan.slice];
-            if cursor.moves != plan.moves || cursor.fetched != stored.place.offset || !of_group.has_room(plan.slice) {
+            if cursor.moves != moves || cursor.fetched != stored.place.offset || !of_group.has_room(plan.slice) {
                 break;
             }
-            state.fetch(plan.group, plan.slice, &stored);
+            self.fetch(plan.group, plan.slice, &stored);
         }
-        state.pump(plan.group);
-    });
-    Ok(())
+    }
 }
 
 /// Reads up to so many messages of a slice, but no more than fit into memory well.

@@ -166,6 +166,9 @@ impl State {
                 break;
             }
             member.mailbox.pop_front();
+            if member.mailbox.is_empty() {
+                member.kept.clear();
+            }
             batch.push(Delivery {
                 tag: DeliveryTag { number, epoch },
                 message: item.stored.message.clone(),
@@ -227,16 +230,19 @@ impl State {
     }
 }
 
-/// Says that nobody waits any more, when a call of `next` ends or is dropped.
+/// Says that nobody waits any more, when a call of `next` is dropped: somebody else may have to read for the others.
 struct Asking<'a>(&'a Membership);
 
 impl Drop for Asking<'_> {
     fn drop(&mut self) {
         let Membership { group, member, .. } = self.0;
-        let mut state = self.0.shared().lock();
-        if let Some(member) = state.groups[*group].members.get_mut(member) {
-            member.want = None;
-        }
+        self.0.shared().change(|state| {
+            if let Some(member) = state.groups[*group].members.get_mut(member)
+                && member.want.take().is_some()
+            {
+                state.pump(*group);
+            }
+        });
     }
 }
 
@@ -309,8 +315,9 @@ impl Settler for EmbeddedSettler {
         let group = self.0.group;
         shared.change(|state| state.can_move(group))?;
         let slices = shared.lock().groups[group].slices.clone();
-        let floors = floors(shared, &slices, &to).await?;
+        // One move after the other; it is over when it is written, whether somebody waits for it or not.
         let turn = shared.moving.clone().lock_owned().await;
+        let floors = floors(shared, &slices, &to).await?;
         let moved = self.0.written(|state, done| {
             let landed = move |result| {
                 drop(turn);

@@ -25,13 +25,18 @@ pub(crate) async fn floors(
     for (topic, partition) in slices {
         let known = |state: &State| {
             let partition = &state.topics[*topic].partitions[*partition];
-            (partition.slice.clone(), partition.first, partition.next)
+            // What was settled of a topic that is no log may still be there, but is not kept.
+            let first = if state.topics[*topic].is_log() { partition.first } else { partition.stored };
+            (partition.slice.clone(), first, partition.stored)
         };
-        let (slice, first, next) = known(&shared.lock());
+        let (slice, first, stored) = known(&shared.lock());
+        let offset = |offsets: &[(Slice, u64)]| offsets.iter().find(|(of, _)| *of == slice).map(|(_, offset)| *offset);
         floors.push(match to {
             Start::Earliest => Some(first),
-            Start::Latest => Some(next),
-            Start::Offsets(offsets) => offsets.iter().find(|(other, _)| *other == slice).map(|(_, offset)| *offset),
+            Start::Latest => Some(stored),
+            // A message that does not exist yet is not skipped.
+            Start::Offsets(offsets) => offset(offsets).map(|offset| offset.min(stored)),
+            Start::Time(_) if first == stored => Some(stored),
             Start::Time(time) => Some(first_at(shared, (*topic, *partition), &slice, *time).await?),
         });
     }
@@ -115,37 +120,37 @@ impl State {
 
     /// Removes what a group has not settled and nobody has.
     pub(crate) fn purge(&mut self, group: usize, done: Then<u64>) {
-        let (mut steps, mut passed) = (Vec::new(), Vec::new());
+        let (mut steps, mut passed, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let mut purged = 0;
         for slice in 0..self.groups[group].slices.len() {
             let (topic, partition) = self.groups[group].slices[slice];
             let stored = self.topics[topic].partitions[partition].stored;
             let state = &mut self.groups[group];
-            let (mut kept, mut gone) = (Vec::new(), Vec::new());
+            let mut kept = Vec::new();
+            let before = gone.len();
             for (number, item) in state.items.iter().filter(|(_, item)| item.slice == slice) {
                 match item.status {
-                    Status::Ready | Status::Waiting(_) | Status::Dead => gone.push(number),
+                    Status::Ready | Status::Waiting(_) | Status::Dead => gone.push((number, item.status)),
                     _ => kept.push(item.offset()),
                 }
             }
             kept.retain(|offset| *offset < stored);
             kept.sort_unstable();
             let cursor = &mut state.cursors[slice];
-            purged += cursor.lag(stored).saturating_sub(kept.len() as u64);
+            purged += cursor.lag(0, stored).saturating_sub(kept.len() as u64);
             cursor.moves += 1;
             cursor.loading = true;
             let runs = runs_between(cursor.floor, stored, &kept);
             Record::Settled { slice: slice as u32, runs: runs.clone() }.write(&mut steps);
-            gone.into_iter().for_each(|number| state.set(number, Status::Moving));
+            gone[before..].iter().for_each(|(number, _)| state.set(*number, Status::Moving));
             passed.push((runs, stored));
         }
         let landed = move |state: &mut Self, landed: Result<Landed, Failure>| {
-            let moving = state.groups[group].items.iter().filter(|(_, item)| item.status == Status::Moving);
-            for number in moving.map(|(number, _)| number).collect::<Vec<_>>() {
+            for (number, before) in gone {
                 if landed.is_ok() {
                     state.groups[group].settle(number);
                 } else {
-                    state.groups[group].set(number, Status::Ready);
+                    state.groups[group].set(number, before);
                 }
             }
             for (slice, (runs, end)) in passed.into_iter().enumerate() {
@@ -154,7 +159,7 @@ impl State {
                 if landed.is_ok() {
                     let fetched = cursor.fetched.max(end);
                     cursor.replay(Record::Settled { slice: slice as u32, runs });
-                    cursor.fetched = fetched;
+                    (cursor.fetched, cursor.unwanted) = (fetched, 0);
                 }
             }
             state.pump(group);

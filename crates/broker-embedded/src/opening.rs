@@ -16,6 +16,7 @@ use crate::{
     loading::of_stream,
     schedule,
     state::State,
+    topic::id_of,
 };
 
 /// Reads everything that has to be known, after it has taken the place of whoever worked on the store before.
@@ -99,7 +100,8 @@ async fn open_window(store: &Store, state: &mut State, topic: usize) -> Result<(
     }
     seen.sort_by_key(|(stored, _, _)| *stored);
     for (stored, place, message) in seen {
-        state.topics[topic].remember(&message, Some(place), stored);
+        state.topics[topic].remember(&message, stored);
+        state.topics[topic].has_arrived(id_of(&message), Some(place));
     }
     Ok(())
 }
@@ -127,6 +129,32 @@ async fn open_schedule(store: &Store, state: &mut State) -> Result<(), BrokerErr
     for stretch in state.schedule.numbers() {
         let last = ends(store, Read::new(of_stream(&schedule::stream_of(stretch))).backwards()).await?;
         state.schedule.has_come(stretch, last.map_or(0, |last| last.version.0));
+    }
+    if state.topics.iter().any(|topic| topic.spec.dedupe.is_some()) {
+        for stretch in state.schedule.numbers() {
+            open_delayed(store, state, &schedule::stream_of(stretch)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the ids of delayed messages that their topics remember against duplicates.
+async fn open_delayed(store: &Store, state: &mut State, stream: &StreamName) -> Result<(), BrokerError> {
+    let mut batches = store.read(Read::new(of_stream(stream)));
+    while let Some(batch) = batches.next().await {
+        for event in batch.map_err(failed)?.iter() {
+            let payload = bytes::Bytes::copy_from_slice(event.payload);
+            let (due, topic, bytes) = schedule::read(payload).map_err(failed)?;
+            let message = message::read(&topic, bytes).map_err(failed)?.message;
+            let taken = due.checked_sub(message.delay.unwrap_or_default()).unwrap_or(Timestamp::MIN);
+            let Some(topic) = state.topic_of.get(&topic) else { continue };
+            let topic = &mut state.topics[*topic];
+            let since = state.now.duration_since(taken).unsigned_abs();
+            if topic.spec.dedupe.is_some_and(|window| since < window) {
+                topic.remember(&message, taken);
+                topic.has_arrived(id_of(&message), None);
+            }
+        }
     }
     Ok(())
 }

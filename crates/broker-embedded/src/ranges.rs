@@ -73,6 +73,12 @@ impl Ranges {
         self.count
     }
 
+    /// How many offsets there are from `first` on.
+    pub(crate) fn count_from(&self, first: u64) -> u64 {
+        let split = self.run_end(first).map_or(0, |end| end - first);
+        split + self.runs.range(first + 1..).map(|(start, end)| end - start).sum::<u64>()
+    }
+
     /// How many runs they form.
     pub(crate) fn runs(&self) -> usize {
         self.runs.len()
@@ -120,6 +126,7 @@ mod tests {
                 prop_assert_eq!(ranges.run_end(offset).is_some(), set.contains(&offset));
             }
             let expected = (floor..).find(|offset| !set.contains(offset)).unwrap();
+            prop_assert_eq!(ranges.count_from(floor), set.range(floor..).count() as u64);
             prop_assert_eq!(ranges.cut(floor), expected);
             let rest: BTreeSet<_> = ranges.iter().flat_map(|(start, count)| start..start + count).collect();
             prop_assert_eq!(rest, set.split_off(&expected));

@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use mainspring_broker::Destination;
-use mainspring_event::{EventTypeName, NewEvent, StreamName, Version};
+use mainspring_broker::{Destination, Message};
+use mainspring_event::{EventId, EventTypeName, NewEvent, StreamName, Version};
 use mainspring_store::{Append, Check, Expected, StreamChange};
 
 use crate::{
     codec::{Damaged, Reader, Write, message::Written},
     journal::internal,
     ranges::Ranges,
+    topic::id_of,
 };
 
 pub(crate) use ticket::{Found, Ticket};
@@ -61,6 +62,9 @@ pub(crate) struct Waiting {
     stretch: i64,
     version: u64,
     due: Timestamp,
+    /// Where it goes, and its id.
+    pub(crate) topic: usize,
+    pub(crate) id: Option<EventId>,
 }
 
 /// The stream of a stretch.
@@ -83,7 +87,7 @@ impl Schedule {
         &mut self,
         steps: &mut Vec<u8>,
         due: Timestamp,
-        topic: &Destination,
+        (topic, message): (usize, &Message),
         written: Written,
     ) -> (NewEvent, Waiting) {
         let number = stretch_of(due).max(self.over.map_or(i64::MIN, |over| over + 1));
@@ -97,15 +101,22 @@ impl Schedule {
         stretch.version += 1;
         let mut payload = Vec::with_capacity(written.len() + 32);
         payload.moment(due);
-        payload.blob(topic.as_str().as_bytes());
+        payload.blob(message.destination.as_str().as_bytes());
         payload.extend_from_slice(&written.waiting());
         let event_type = EventTypeName::new("MessageScheduled").expect("a short plain word is a name");
         let event = internal(stream_of(number), event_type, payload.into());
-        (event, Waiting { stretch: number, version: stretch.version, due })
+        (event, Waiting { stretch: number, version: stretch.version, due, topic, id: id_of(message) })
     }
 
     /// Completes an append with the steps and the conditions of the schedule. Snapshots are only written `alone`.
-    pub(crate) fn finish(&mut self, append: &mut Append, mut steps: Vec<u8>, alone: bool, now: Timestamp) {
+    /// Says the version of its stream then, if it is written.
+    pub(crate) fn finish(
+        &mut self,
+        append: &mut Append,
+        mut steps: Vec<u8>,
+        alone: bool,
+        now: Timestamp,
+    ) -> Option<u64> {
         for (stretch, before) in self.touched.drain(..) {
             append.checks.push(at_version(stream_of(stretch), before));
         }
@@ -113,7 +124,7 @@ impl Schedule {
             self.close_stretches(append, &mut steps, now);
         }
         if steps.is_empty() {
-            return;
+            return None;
         }
         append.checks.push(at_version(own_stream(), self.version));
         if alone && self.written > SNAPSHOT.max(4 * self.snapshot) {
@@ -127,6 +138,7 @@ impl Schedule {
         self.written += steps.len();
         self.version += 1;
         append.events.push(internal(own_stream(), step_type(), steps.into()));
+        Some(self.version)
     }
 
     /// Ends stretches that are over and empty.
@@ -158,10 +170,11 @@ impl Schedule {
     }
 
     /// Messages have arrived in their stretches. Says when the schedule is to be looked at.
-    pub(crate) fn arrive(&mut self, waiting: Vec<Waiting>, now: Timestamp) -> Option<Timestamp> {
-        self.stored_version = self.version;
+    pub(crate) fn arrive(&mut self, own: Option<u64>, waiting: &[Waiting], now: Timestamp) -> Option<Timestamp> {
+        self.stored_version = own.unwrap_or(self.stored_version);
         let mut first = None;
-        for Waiting { stretch: number, version, due } in waiting {
+        for Waiting { stretch: number, version, due, .. } in waiting {
+            let (number, version, due) = (*number, *version, *due);
             let Some(stretch) = self.stretches.get_mut(&number) else { continue };
             stretch.stored = version;
             let is_near = number <= stretch_of(now) + 1;

@@ -15,6 +15,9 @@ use crate::{
     time::later,
 };
 
+/// So many bytes of a batch fit into an append of any store, whatever is written with them.
+const WRITTEN: usize = 12 << 20;
+
 /// A message that was written but for its place, before the lock was taken.
 pub(crate) struct Prepared {
     message: Message,
@@ -41,6 +44,11 @@ pub(crate) struct Batch {
 }
 
 impl Prepared {
+    /// Bytes that are to be written.
+    pub(crate) fn len(&self) -> usize {
+        self.written.len()
+    }
+
     pub(crate) fn new(message: Message, now: Timestamp) -> Self {
         let expires = message.expires_after.map(|time| later(now, time));
         let due = message.delay.filter(|delay| !delay.is_zero()).map(|delay| later(now, delay));
@@ -57,6 +65,11 @@ pub(crate) async fn send(shared: &Shared, batch: Vec<Message>) -> Result<Confirm
     let room = shared.admission.clone().acquire_many_owned(permits).await.map_err(|error| closed(error.into()))?;
     let now = shared.clock.now();
     let prepared: Vec<_> = batch.into_iter().map(|message| Prepared::new(message, now)).collect();
+    let written = prepared.iter().map(Prepared::len).sum();
+    if written > WRITTEN {
+        let what = "the batch with its envelopes, in bytes,";
+        return Err(SendError::TooLarge { what, actual: written, limit: WRITTEN });
+    }
     let (answer, answered) = oneshot::channel();
     let done = move |answers| {
         drop(room);
@@ -106,16 +119,16 @@ impl State {
             batch.answers.push(Answer::Duplicate { topic, id });
             return Ok(());
         }
-        state.remember(&message, None, now);
+        state.remember(&message, now);
         batch.answers.push(Answer::Written(batch.messages.len()));
-        batch.messages.push(Outgoing { topic, message, written, expires, due });
+        batch.messages.push(Outgoing { topic, message, written, expires, due, is_new: true });
         Ok(())
     }
 
     /// A message that is sent again, whatever its id, if it has a route.
     pub(crate) fn prepare_again(&self, prepared: Prepared) -> Result<Outgoing, SendError> {
         let Prepared { message, written, expires, due } = prepared;
-        Ok(Outgoing { topic: self.route(&message)?, message, written, expires, due })
+        Ok(Outgoing { topic: self.route(&message)?, message, written, expires, due, is_new: false })
     }
 
     /// What is to be said of a batch.
@@ -124,8 +137,8 @@ impl State {
             (Answer::Refused(error), _) => Err(error),
             (Answer::Written(at), Ok(landed)) => Ok(Receipt { place: landed.places[at].clone(), duplicate: false }),
             (Answer::Duplicate { topic, id }, Ok(_)) => match self.topics[topic].seen(id) {
-                Some(seen) => Ok(Receipt { place: seen.place.clone(), duplicate: true }),
-                None => Err(SendError::NotAttempted("the first message of this id failed".into())),
+                Some(seen) if seen.arrived => Ok(Receipt { place: seen.place.clone(), duplicate: true }),
+                _ => Err(SendError::NotAttempted("the first message of this id failed".into())),
             },
             (_, Err(failure)) => Err(failure.of_sending()),
         };
@@ -134,6 +147,23 @@ impl State {
 }
 
 impl Batch {
+    /// Bytes of what is to be written.
+    pub(crate) fn bytes(&self) -> usize {
+        self.messages.iter().map(|message| message.written.len()).sum()
+    }
+
+    /// Whether the last message is to be written, or came before and has arrived: all of a commit is there or nothing.
+    pub(crate) fn is_settled(&self, state: &State) -> Result<(), SendError> {
+        match self.answers.last() {
+            Some(Answer::Duplicate { topic, id })
+                if !state.topics[*topic].seen(*id).is_some_and(|seen| seen.arrived) =>
+            {
+                Err(SendError::NotAttempted("the first message of this id is still on its way".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Of how many messages something is to be said.
     pub(crate) fn len(&self) -> usize {
         self.answers.len()

@@ -15,10 +15,14 @@ use crate::{
     sending::{Batch, Prepared},
     state::{State, steps_of_settled, steps_of_tried},
     time::later,
+    topic::id_of,
 };
 
 /// The reason of a dead letter that nobody handled in time.
 const EXPIRED: &str = "expired";
+
+/// Dead letters of one settlement take no more bytes than fit into an append of any store.
+const MOST: usize = 8 << 20;
 
 /// A dead letter that found no place is tried again so much later.
 const AGAIN: Duration = Duration::from_secs(1);
@@ -35,8 +39,17 @@ struct Settling {
     batch: Batch,
     settled: Vec<(usize, u64)>,
     tried: Vec<(usize, u64, Tried)>,
-    /// The number of each message, its delivery where a member had it, and what follows.
-    effects: Vec<(u64, Option<Holding>, Effect)>,
+    followers: Vec<Follower>,
+}
+
+/// A message whose settlement is on its way.
+struct Follower {
+    number: u64,
+    /// Its slice and its offset.
+    spot: (usize, u64),
+    /// The delivery that is settled, where a member had it.
+    holding: Option<Holding>,
+    effect: Effect,
 }
 
 impl State {
@@ -53,12 +66,12 @@ impl State {
         for (tag, outcome) in outcomes {
             checked.push(self.check(group, member, tag, outcome, &mut settling));
         }
-        let (entry, effects) = self.entry(group, settling);
-        if effects.is_empty() {
+        let (entry, followers) = self.entry(group, settling);
+        if followers.is_empty() {
             return done(checked);
         }
         let landed = move |state: &mut Self, landed: Result<Landed, Failure>| {
-            state.follow(group, effects, landed.is_ok());
+            state.follow(group, followers, landed.is_ok());
             let answer = |checked: Result<(), SettleError>| match (&checked, &landed) {
                 (Ok(()), Err(failure)) => Err(failure.of_settling()),
                 _ => checked,
@@ -87,9 +100,9 @@ impl State {
         };
         let batch = std::mem::take(&mut settling.batch);
         let (messages, answers) = batch.split();
-        let (entry, effects) = self.entry(group, settling);
+        let (entry, followers) = self.entry(group, settling);
         let landed = move |state: &mut Self, landed: Result<Landed, Failure>| {
-            state.follow(group, effects, landed.is_ok());
+            state.follow(group, followers, landed.is_ok());
             done(match landed {
                 Ok(landed) => {
                     let receipts = Batch::receipts(answers, &landed, state);
@@ -119,20 +132,21 @@ impl State {
         let letters = settling.batch.len();
         for (at, message) in out.into_iter().enumerate() {
             let prepared = Prepared::new(message, self.now);
-            self.prepare(&mut settling.batch, prepared).map_err(|source| CommitError::Send { at, source })?;
+            let sent = self.prepare(&mut settling.batch, prepared).and_then(|()| settling.batch.is_settled(self));
+            sent.map_err(|source| CommitError::Send { at, source })?;
         }
         Ok(letters)
     }
 
     /// Nothing of a commit happens.
     fn take_back(&mut self, group: usize, settling: Settling) {
-        for (number, holding, _) in settling.effects {
+        for Follower { number, holding, .. } in settling.followers {
             if let Some(holding) = holding {
                 self.groups[group].set(number, Status::Held(holding));
             }
         }
         for message in settling.batch.messages {
-            self.topics[message.topic].forget(&message.message);
+            self.topics[message.topic].forget(id_of(&message.message));
         }
     }
 
@@ -171,7 +185,8 @@ impl State {
             _ => return Err(SettleError::Refused { reason: "this outcome is unknown to the broker".to_owned() }),
         };
         self.groups[group].set(tag.number, Status::Settling(holding));
-        settling.effects.push((tag.number, Some(holding), effect));
+        let holding = Some(holding);
+        settling.followers.push(Follower { number: tag.number, spot: (slice, offset), holding, effect });
         Ok(())
     }
 
@@ -217,6 +232,9 @@ impl State {
         let (slice, offset) = (item.slice, item.offset());
         let dead = Tried { dead: true, not_before: None, ..item.tried() };
         let prepared = Prepared::new(letter.to_message(topic), self.now);
+        if settling.batch.bytes() + prepared.len() > MOST {
+            return Err(SettleError::Failed("too many dead letters at once; settle this one again".into()));
+        }
         self.prepare(&mut settling.batch, prepared).map_err(SettleError::NotMoved)?;
         if holds {
             settling.tried.push((slice, offset, dead));
@@ -228,19 +246,25 @@ impl State {
     }
 
     /// What is to be written of settlements, and what follows.
-    fn entry(&mut self, group: usize, settling: Settling) -> (Entry, Vec<(u64, Option<Holding>, Effect)>) {
-        let Settling { batch, settled, tried, effects } = settling;
+    fn entry(&mut self, group: usize, settling: Settling) -> (Entry, Vec<Follower>) {
+        let Settling { batch, settled, tried, followers } = settling;
         let mut steps = steps_of_settled(settled);
         steps.extend(steps_of_tried(tried));
         let entry = Entry::steps(group, steps, Box::new(|_, _| {}));
-        (Entry { messages: batch.messages, ..entry }, effects)
+        (Entry { messages: batch.messages, ..entry }, followers)
     }
 
     /// Settlements were written, or were not.
-    fn follow(&mut self, group: usize, effects: Vec<(u64, Option<Holding>, Effect)>, written: bool) {
-        for (number, holding, effect) in effects {
+    fn follow(&mut self, group: usize, followers: Vec<Follower>, written: bool) {
+        for Follower { number, spot: (slice, offset), holding, effect } in followers {
             let state = &mut self.groups[group];
-            let Some(item) = state.items.get_mut(number) else { continue };
+            let Some(item) = state.items.get_mut(number) else {
+                // The group was moved meanwhile; should that fail, it goes on behind what is settled.
+                if written && matches!(effect, Effect::Settled) {
+                    state.cursors[slice].settle(offset);
+                }
+                continue;
+            };
             let lasts = matches!(item.status, Status::Settling(now) if Some(now) == holding);
             let moves = item.status == Status::Moving && holding.is_none();
             if !lasts && !moves {
@@ -257,13 +281,10 @@ impl State {
                     };
                     state.set(number, status);
                 }
-                (false, _) => {
-                    let status = match holding {
-                        Some(holding) if state.members.contains_key(&holding.member) => Status::Held(holding),
-                        _ => Status::Ready,
-                    };
-                    state.set(number, status);
-                }
+                (false, _) => match holding {
+                    Some(holding) => state.hold_on(number, holding, self.now),
+                    None => state.put_off(number, later(self.now, AGAIN)),
+                },
             }
         }
         self.groups[group].end_sessions(self.now);
@@ -281,7 +302,7 @@ impl State {
                 Ok(effect) => effect,
                 Err(error) => {
                     tracing::warn!(%error, "an expired message cannot become a dead letter; trying again");
-                    return self.groups[group].set(number, Status::Waiting(later(self.now, AGAIN)));
+                    return self.groups[group].put_off(number, later(self.now, AGAIN));
                 }
             }
         } else {
@@ -289,9 +310,9 @@ impl State {
             Effect::Settled
         };
         self.groups[group].set(number, Status::Moving);
-        settling.effects.push((number, None, effect));
-        let (entry, effects) = self.entry(group, settling);
-        let landed = move |state: &mut Self, landed: Result<Landed, _>| state.follow(group, effects, landed.is_ok());
+        settling.followers.push(Follower { number, spot: at, holding: None, effect });
+        let (entry, followers) = self.entry(group, settling);
+        let landed = move |state: &mut Self, landed: Result<Landed, _>| state.follow(group, followers, landed.is_ok());
         self.enqueue(Entry { done: Box::new(landed), ..entry });
     }
 

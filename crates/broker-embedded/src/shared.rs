@@ -21,7 +21,7 @@ pub(crate) struct Shared {
     pub(crate) look: Duration,
     pub(crate) admission: Arc<Semaphore>,
     /// Whoever creates topics and groups.
-    pub(crate) creating: tokio::sync::Mutex<()>,
+    pub(crate) creating: Arc<tokio::sync::Mutex<()>>,
     /// Whoever takes messages out of a group other than by settling them, until that is written: nobody else may go on
     /// reading for the group, and only the last one could say when.
     pub(crate) moving: Arc<tokio::sync::Mutex<()>>,
@@ -37,7 +37,7 @@ impl Shared {
             clock,
             look,
             admission: Arc::new(Semaphore::new(ADMISSION)),
-            creating: tokio::sync::Mutex::new(()),
+            creating: Arc::default(),
             moving: Arc::default(),
             tasks: Mutex::new(Vec::new()),
             state: Mutex::new(state),

@@ -16,8 +16,9 @@ use tokio::sync::{Notify, watch};
 use crate::{
     codec::progress::{Record, Tried, runs_of},
     entry::{Entry, Landed},
-    group::{GroupState, item::Status},
+    group::{GroupState, item::Status, member::Member},
     schedule::Schedule,
+    time::later,
     topic::{Stored, TopicState},
 };
 
@@ -35,6 +36,8 @@ pub(crate) struct State {
     pub(crate) airborne: usize,
     /// One of them has failed, so the others will: nothing new is written until they have come back.
     pub(crate) failed: bool,
+    /// One of them changes what others rest on, so nothing else is written until it has arrived.
+    pub(crate) alone: bool,
     /// The version of the broker's own stream.
     pub(crate) version: u64,
     /// Counts members and deliveries; none of them shares its number with another.
@@ -68,6 +71,7 @@ impl State {
             sends: VecDeque::new(),
             airborne: 0,
             failed: false,
+            alone: false,
             version: 0,
             count: 0,
             now: Timestamp::MIN,
@@ -122,7 +126,7 @@ impl State {
             let state = &mut self.groups[group];
             let Some(slice) = state.slice(topic, partition) else { continue };
             let wants = state.wants(&stored.message);
-            if state.is_abreast(slice, stored.place.offset) {
+            if state.is_abreast(slice, stored.place.offset, stored.expires.is_some()) {
                 let number = wants.then(|| state.add(slice, stored.clone(), Status::Unborn, self.now));
                 state.cursors[slice].fetched += 1;
                 given.push(Given { group, slice, offset: stored.place.offset, number });
@@ -212,11 +216,12 @@ impl State {
             let Some(number) = next(state) else { break };
             let Some(item) = state.items.get(number) else { break };
             let (size, stored, topic) = (item.size(), item.stored.clone(), state.slices[item.slice].0);
-            if self.topics[topic].has_removed(&stored, now) {
+            let is_unborn = item.status == Status::Unborn;
+            if !is_unborn && self.topics[topic].has_removed(&stored, now) {
                 self.groups[group].settle(number);
                 continue;
             }
-            if stored.expires.is_some_and(|at| at <= now) {
+            if !is_unborn && stored.expires.is_some_and(|at| at <= now) {
                 self.expire(group, number);
                 continue;
             }
@@ -251,6 +256,7 @@ impl State {
     /// The attempt of what a member is to have was written, or was not.
     pub(crate) fn land_taken(&mut self, taken: Taken, written: bool) {
         let Taken { group, member: id, numbers } = taken;
+        let now = self.now;
         let state = &mut self.groups[group];
         if let Some(member) = state.members.get_mut(&id) {
             member.taking = member.taking.saturating_sub(numbers.len());
@@ -267,6 +273,7 @@ impl State {
                 state.set(number, Status::Fetched { member: id });
                 if let Some(member) = state.members.get_mut(&id) {
                     member.mailbox.push_back(number);
+                    member.kept.push_back((later(now, member.spec.lease), number));
                 }
             } else {
                 back.push(number);
@@ -298,6 +305,23 @@ impl State {
         self.pump(group);
     }
 
+    /// Gives back what members have fetched and have not asked for in all the time of a lease.
+    pub(crate) fn untake_forgotten(&mut self, group: usize) -> bool {
+        let now = self.now;
+        let state = &mut self.groups[group];
+        let mut back = Vec::new();
+        for member in state.members.values_mut() {
+            while let Some((_, number)) = member.kept.pop_front_if(|(until, _)| *until <= now) {
+                if let Some(at) = member.mailbox.iter().position(|kept| *kept == number) {
+                    member.mailbox.remove(at);
+                    back.push(number);
+                }
+            }
+        }
+        self.untake(group, &back, true);
+        !back.is_empty()
+    }
+
     /// Gives back what a member has fetched, of these slices or of all.
     pub(crate) fn empty_mailbox(&mut self, group: usize, id: u64, slices: Option<&[usize]>) {
         let state = &mut self.groups[group];
@@ -320,7 +344,12 @@ impl State {
     fn refill(&mut self, group: usize) -> bool {
         let mut found = false;
         for slice in 0..self.groups[group].slices.len() {
-            let (topic, partition) = self.groups[group].slices[slice];
+            let state = &self.groups[group];
+            let (topic, partition) = state.slices[slice];
+            let may_have = |(id, member): (&u64, &Member)| member.is_hungry() && state.may_have(*id, member, slice);
+            if !state.members.iter().any(may_have) {
+                continue;
+            }
             for _ in 0..REFILL {
                 let state = &self.groups[group];
                 let cursor = &state.cursors[slice];
@@ -388,19 +417,23 @@ impl State {
     /// Wakes a member that waits where the store has to be read for it.
     fn wake_readers(&mut self, group: usize) {
         let state = &self.groups[group];
-        if let Some(member) = state.members.values().find(|member| member.is_hungry())
-            && self.is_behind(group)
-        {
+        let reads = |(id, member): &(&u64, &Member)| {
+            let read = |slice: usize| state.may_have(**id, member, slice) && self.is_behind(group, slice);
+            member.is_hungry() && (0..state.slices.len()).any(read)
+        };
+        if let Some((_, member)) = state.members.iter().find(reads) {
             member.wake.notify_one();
         }
     }
 
-    /// Whether the store has messages for a group that are not in memory.
-    fn is_behind(&self, group: usize) -> bool {
+    /// Whether the store has messages of a slice for a group that are to be read and that nobody reads.
+    pub(crate) fn is_behind(&self, group: usize, slice: usize) -> bool {
         let state = &self.groups[group];
-        state.slices.iter().zip(&state.cursors).any(|((topic, partition), cursor)| {
-            !cursor.loading && cursor.fetched < self.topics[*topic].partitions[*partition].stored
-        })
+        let (topic, partition) = state.slices[slice];
+        let cursor = &state.cursors[slice];
+        let recalls = state.recall.range((slice, 0)..=(slice, u64::MAX)).next().is_some();
+        let behind = !cursor.loading && cursor.fetched < self.topics[topic].partitions[partition].stored;
+        recalls || (behind && state.has_room(slice))
     }
 
     /// Sees that whoever watches the time looks soon enough.
@@ -447,6 +480,7 @@ pub(crate) fn steps_of_tried(mut tried: Vec<(usize, u64, Tried)>) -> Vec<u8> {
 /// Writes down what is settled.
 pub(crate) fn steps_of_settled(mut settled: Vec<(usize, u64)>) -> Vec<u8> {
     settled.sort_unstable();
+    settled.dedup();
     let mut out = Vec::new();
     for of_slice in settled.chunk_by(|one, next| one.0 == next.0) {
         let runs = runs_of(of_slice.iter().map(|(_, offset)| *offset));

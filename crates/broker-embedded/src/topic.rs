@@ -53,8 +53,11 @@ pub(crate) struct TopicState {
 /// A message that came within the window for duplicates.
 #[derive(Clone)]
 pub(crate) struct Seen {
-    /// Where it lies; nothing while it is not stored or not due.
+    /// Where it lies; nothing while it is on its way to the store or not due.
     pub(crate) place: Option<Place>,
+    /// Whether it has arrived there.
+    pub(crate) arrived: bool,
+    taken: Timestamp,
 }
 
 pub(crate) struct Partition {
@@ -113,20 +116,30 @@ impl TopicState {
             if now.duration_since(*taken).unsigned_abs() < window {
                 break;
             }
-            self.seen.remove(id);
+            // It may have come again since, after it was forgotten.
+            if self.seen.get(id).is_some_and(|seen| seen.taken == *taken) {
+                self.seen.remove(id);
+            }
             self.arrivals.pop_front();
         }
         let id = message.envelope.as_ref()?.id;
         self.seen.get(&id).map(|seen| (id, seen.clone()))
     }
 
-    /// Keeps the id of a message that was taken.
-    pub(crate) fn remember(&mut self, message: &Message, place: Option<Place>, taken: Timestamp) {
-        if let (Some(_), Some(envelope)) = (self.spec.dedupe, &message.envelope) {
-            if !self.seen.contains_key(&envelope.id) {
-                self.arrivals.push_back((taken, envelope.id));
-            }
-            self.seen.insert(envelope.id, Seen { place });
+    /// Keeps the id of a message that is taken.
+    pub(crate) fn remember(&mut self, message: &Message, taken: Timestamp) {
+        if let (Some(_), Some(envelope)) = (self.spec.dedupe, &message.envelope)
+            && !self.seen.contains_key(&envelope.id)
+        {
+            self.arrivals.push_back((taken, envelope.id));
+            self.seen.insert(envelope.id, Seen { place: None, arrived: false, taken });
+        }
+    }
+
+    /// A message has arrived in the store.
+    pub(crate) fn has_arrived(&mut self, id: Option<EventId>, place: Option<Place>) {
+        if let Some(seen) = id.and_then(|id| self.seen.get_mut(&id)) {
+            (seen.place, seen.arrived) = (place, true);
         }
     }
 
@@ -136,10 +149,9 @@ impl TopicState {
     }
 
     /// A message that was taken could not be stored.
-    pub(crate) fn forget(&mut self, message: &Message) {
-        if let Some(envelope) = &message.envelope {
-            self.seen.remove(&envelope.id);
-            self.arrivals.retain(|(_, id)| *id != envelope.id);
+    pub(crate) fn forget(&mut self, id: Option<EventId>) {
+        if let Some(id) = id {
+            self.seen.remove(&id);
         }
     }
 
@@ -187,4 +199,9 @@ impl Partition {
     pub(crate) fn fall_back(&mut self) {
         (self.next, self.end) = (self.stored, self.stored_end);
     }
+}
+
+/// By what a topic knows a message again.
+pub(crate) fn id_of(message: &Message) -> Option<EventId> {
+    message.envelope.as_ref().map(|envelope| envelope.id)
 }

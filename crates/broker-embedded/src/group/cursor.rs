@@ -17,8 +17,10 @@ pub(crate) struct Cursor {
     pub(crate) done: Ranges,
     /// What was tried and is not among the items.
     pub(crate) tried: BTreeMap<u64, Tried>,
-    /// How many items are of this slice.
+    /// How many items are of this slice, how many of them are there with their bodies, and the bytes of those.
     pub(crate) loaded: usize,
+    pub(crate) whole: usize,
+    pub(crate) bytes: usize,
     /// Whether somebody reads on for the group.
     pub(crate) loading: bool,
     /// Counts how often the group was moved: what was read for it before is worth nothing.
@@ -93,9 +95,11 @@ impl Cursor {
         self.loading = false;
     }
 
-    /// Messages up to `stored` that the group has not settled, as far as is known.
-    pub(crate) fn lag(&self, stored: u64) -> u64 {
-        stored.saturating_sub(self.floor).saturating_sub(self.done.count()).saturating_sub(self.unwanted)
+    /// Messages from `first` up to `stored` that the group has not settled, as far as is known.
+    pub(crate) fn lag(&self, first: u64, stored: u64) -> u64 {
+        let floor = self.floor.max(first);
+        let done = if first <= self.floor { self.done.count() } else { self.done.count_from(first) };
+        stored.saturating_sub(floor).saturating_sub(done).saturating_sub(self.unwanted)
     }
 }
 
@@ -107,9 +111,9 @@ mod tests {
     fn the_floor_rises_over_what_was_settled_before() {
         let mut cursor = Cursor::at(3);
         [5, 4, 7].into_iter().for_each(|offset| cursor.settle(offset));
-        assert_eq!((cursor.floor, cursor.lag(10)), (3, 4));
+        assert_eq!((cursor.floor, cursor.lag(0, 10)), (3, 4));
         cursor.settle(3);
-        assert_eq!((cursor.floor, cursor.lag(10)), (6, 3));
+        assert_eq!((cursor.floor, cursor.lag(0, 10)), (6, 3));
         assert!(cursor.is_settled(5) && cursor.is_settled(7) && !cursor.is_settled(6));
         cursor.settle(2);
         assert_eq!(cursor.floor, 6);
@@ -127,6 +131,6 @@ mod tests {
         cursor.replay(Record::Settled { slice: 0, runs: vec![(1, 1)] });
         assert_eq!((cursor.floor, cursor.tried.len()), (3, 0));
         cursor.replay(Record::Moved { slice: 0, floor: 1, runs: vec![(2, 3)] });
-        assert_eq!((cursor.floor, cursor.done.count(), cursor.lag(9)), (1, 3, 5));
+        assert_eq!((cursor.floor, cursor.done.count(), cursor.lag(0, 9)), (1, 3, 5));
     }
 }

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
-use mainspring_broker::DeliveryTag;
+use mainspring_broker::{DeliveryTag, Message};
 
 use crate::{codec::progress::Tried, topic::Stored};
 
@@ -14,6 +15,8 @@ pub(crate) struct Item {
     pub(crate) attempts: u32,
     pub(crate) first_attempt: Option<Timestamp>,
     pub(crate) status: Status,
+    /// Whether its body is in memory.
+    pub(crate) is_whole: bool,
 }
 
 /// One delivery of a message to a member.
@@ -56,6 +59,17 @@ impl Item {
         };
         let dead = self.status == Status::Dead;
         Tried { attempts: self.attempts, first: self.first_attempt, not_before, dead }
+    }
+
+    /// Forgets the body and what travels beside it.
+    pub(crate) fn strip(&mut self) {
+        let Stored { place, stored, end, expires, size, message } = &*self.stored;
+        let mut rest = Message::new(message.destination.clone(), Bytes::new()).priority(message.priority);
+        // A copy: the key as it is would hold on to the whole message.
+        rest.key = message.key.as_deref().map(Bytes::copy_from_slice);
+        let (place, stored, end, expires, size) = (place.clone(), *stored, *end, *expires, *size);
+        self.stored = Arc::new(Stored { place, stored, end, expires, size, message: rest });
+        self.is_whole = false;
     }
 
     pub(crate) fn offset(&self) -> u64 {

@@ -22,6 +22,8 @@ pub(crate) struct Member {
     pub(crate) taking: usize,
     /// The messages for its next call.
     pub(crate) mailbox: VecDeque<u64>,
+    /// Until when those wait for that call.
+    pub(crate) kept: VecDeque<(Timestamp, u64)>,
     /// What it has and what it is about to have.
     pub(crate) messages: usize,
     pub(crate) bytes: usize,
@@ -49,11 +51,19 @@ impl Member {
             want: None,
             taking: 0,
             mailbox: VecDeque::new(),
+            kept: VecDeque::new(),
             messages: 0,
             bytes: 0,
             leases: VecDeque::new(),
             wake: Arc::new(Notify::new()),
         }
+    }
+
+    /// When the first of its deliveries ends, or what waits for its next call waits no more.
+    pub(crate) fn next_end(&self) -> Option<Timestamp> {
+        let lease = self.leases.front().map(|(until, _, _)| *until);
+        let kept = self.kept.front().map(|(until, _)| *until);
+        lease.into_iter().chain(kept).min()
     }
 
     /// Whether it waits for messages and may have some.

@@ -1,6 +1,6 @@
 //! Which slices and sessions the members of a group have.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use jiff::Timestamp;
 use mainspring_broker::{Order, Sharing, assign};
@@ -29,6 +29,11 @@ impl Owner {
     /// Whether messages of the slice go to this member.
     pub(super) fn is(&self, member: u64) -> bool {
         self.member == Some(member) && self.revoking.is_none()
+    }
+
+    /// Whether the member has the slice, also while it gives it up.
+    pub(super) fn has(&self, member: u64) -> bool {
+        self.member == Some(member)
     }
 
     pub(super) fn deadline(&self) -> Option<Timestamp> {
@@ -64,7 +69,14 @@ impl GroupState {
             self.set(number, Status::Ready);
         }
         self.members.remove(&id);
-        self.sessions.retain(|_, session| session.member != id);
+        let ends = &mut self.session_ends;
+        self.sessions.retain(|key, session| {
+            let stays = session.member != id;
+            if !stays {
+                ends.remove(&(session.until, key.clone()));
+            }
+            stays
+        });
     }
 
     /// The slices whose handover is over, with the members that had them.
@@ -144,19 +156,33 @@ impl GroupState {
         }
         let Some(item) = self.items.get(number) else { return };
         if let Some(key) = self.order_key(item.slice, &item.stored.message) {
-            self.sessions.insert(key, Session { member, until });
+            if let Some(before) = self.sessions.insert(key.clone(), Session { member, until }) {
+                self.session_ends.remove(&(before.until, key.clone()));
+            }
+            self.session_ends.insert((until, key));
         }
     }
 
-    /// Ends the sessions that are over; says whether there were any. One whose message is in work goes on.
+    /// Ends the sessions that are over; says whether there were any. One whose message is in work goes on for a while.
     pub(crate) fn end_sessions(&mut self, now: Timestamp) -> bool {
-        let before = self.sessions.len();
-        let (items, keys) = (&self.items, &self.keys);
-        self.sessions.retain(|key, session| {
-            let first = keys.get(key).and_then(|queue| queue.front());
-            let is_busy = first.and_then(|first| items.get(*first)).is_some_and(|item| item.member().is_some());
-            session.until > now || is_busy
-        });
-        self.sessions.len() < before
+        let mut ended = false;
+        while self.session_ends.first().is_some_and(|(until, _)| *until <= now) {
+            let Some((_, key)) = self.session_ends.pop_first() else { break };
+            let first = self.keys.get(&key).and_then(|queue| queue.front());
+            if first.and_then(|first| self.items.get(*first)).is_some_and(|item| item.member().is_some()) {
+                let until = later(now, IN_WORK);
+                if let Some(session) = self.sessions.get_mut(&key) {
+                    session.until = until;
+                    self.session_ends.insert((until, key));
+                }
+            } else {
+                self.sessions.remove(&key);
+                ended = true;
+            }
+        }
+        ended
     }
 }
+
+/// A session that is over while a message of it is in work is looked at again so much later.
+const IN_WORK: Duration = Duration::from_secs(1);

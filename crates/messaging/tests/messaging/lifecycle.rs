@@ -194,6 +194,44 @@ async fn a_member_that_is_full_still_gives_slices_up() {
 }
 
 #[tokio::test]
+async fn what_is_held_of_a_slice_that_was_lost_is_settled_by_its_next_holder() {
+    type Signals = (mpsc::UnboundedSender<u32>, Arc<Semaphore>);
+    async fn first_waits(placed: Delivered<Placed>, State((began, go)): State<Signals>) {
+        began.send(placed.attempt()).unwrap();
+        if placed.attempt() == 1 {
+            go.acquire().await.unwrap().forget();
+        }
+    }
+    let world = World::new();
+    let topology = Topology::new().topic(Topic { partitions: 2, ..Topic::new("orders".parse().unwrap()) });
+    world.broker.ensure(&topology, Ensure::Create).await.unwrap();
+    let (began, mut attempts) = mpsc::unbounded_channel();
+    let go = Arc::new(Semaphore::new(0));
+    let subscriptions = || {
+        let on = on().sharing(Sharing::Slices).lease(Duration::from_secs(3_600));
+        Subscriptions::new((began.clone(), go.clone())).on(on, first_waits)
+    };
+    let work = async |controls: mainspring_messaging::Controls| {
+        let of_last = (0..).find(|order: &u64| partition_of(order.to_string().as_bytes(), 2) == 1).unwrap();
+        world.publish(of_last).await;
+        assert_eq!(in_time(attempts.recv()).await, Some(1));
+        let (_, second) = subscriptions().prepare(world.broker.clone()).await.unwrap();
+        let second = second.run(async {
+            world.until_looked().await;
+            // Nobody waits for ever for a member that does not give up what it was asked for.
+            world.clock.advance(Duration::from_secs(60));
+            assert_eq!(in_time(attempts.recv()).await, Some(2));
+            world.until_lag("billing", 0).await;
+        });
+        in_time(second).await.unwrap();
+        go.add_permits(1);
+        eventually(async || controls.metrics()[0].stale == 1).await;
+    };
+    world.run(subscriptions(), work).await;
+    assert_eq!(world.dead_letters("billing").await, []);
+}
+
+#[tokio::test]
 async fn the_first_subscription_that_ends_stops_the_others() {
     async fn handle(_: Delivered<Placed>) {}
     let world = World::new();

@@ -71,6 +71,7 @@ impl History {
             }
             _ if self.lapses < MAX_LAPSES => {
                 self.lapses += 1;
+                self.quiet().await;
                 self.subject.pass(5).await;
                 for (consumer, held) in &mut self.members {
                     for delivery in held.drain(..) {
@@ -79,6 +80,16 @@ impl History {
                 }
             }
             _ => self.take(member).await,
+        }
+    }
+
+    /// Has every member answered once, so that nothing is on its way any more to one that has stopped waiting for it: a
+    /// clock that is set passes minutes at once, and then a lease would end that nobody knows of.
+    async fn quiet(&mut self) {
+        for (consumer, _) in &mut self.members {
+            let settler = consumer.settler.clone();
+            let asked = settler.pause(&[], false);
+            self.subject.within(asked, "an answer about no slice").await.expect("nothing stands against no slice");
         }
     }
 
