@@ -56,7 +56,8 @@ pub trait Admin: Send + Sync {
     ///
     /// # Errors
     /// [`BrokerError::NoGroup`]; [`BrokerError::Invalid`] when the group has no message at `place` that
-    /// [`remove`](Self::remove) would remove; [`BrokerError::NotSent`]; or when that cannot be done now.
+    /// [`remove`](Self::remove) would remove; [`BrokerError::NotSent`]; or when that cannot be done now. Where nobody knows
+    /// whether it was done, asking again does no harm: it is `Invalid` then, or done once.
     async fn resubmit(&self, from: &Group, place: &Place, message: Message) -> Result<Receipt, BrokerError>;
 
     /// Messages that are not due yet, the next one first, at most `limit`.

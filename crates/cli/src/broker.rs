@@ -16,8 +16,12 @@ use mainspring::{
 };
 use mainspring_broker::{Admin, Broker, BrokerError, Destination, SendError};
 use mainspring_broker_embedded::EmbeddedBroker;
+use mainspring_broker_socket::SocketBroker;
 
 use crate::open;
+
+/// Where a process that holds the directory serves the broker in it.
+const SOCKET: &str = "broker.sock";
 
 /// How long the broker may take to end, when nothing of the command is under way any more.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,22 +45,32 @@ pub(crate) async fn with<T>(
     let worked = work(broker.clone()).await;
     let closed = broker.close(Instant::now() + PATIENCE).await.context("the broker cannot be closed cleanly");
     drop(broker);
-    let closed = closed.and_then(|()| store.close().context("the store cannot be closed cleanly"));
+    let close = |store: DiskStore| store.close().context("the store cannot be closed cleanly");
+    let closed = closed.and_then(|()| store.map_or(Ok(()), close));
     let worked = worked?;
     closed?;
     Ok(worked)
 }
 
-/// The broker of a directory, and what is to be closed behind it.
-async fn connect(directory: &Path, missing: Missing) -> anyhow::Result<(Arc<dyn Broker>, DiskStore)> {
+/// The broker of a directory, and the store to be closed behind it, where that is this program's own: a process that holds
+/// the directory may serve the broker in it.
+async fn connect(directory: &Path, missing: Missing) -> anyhow::Result<(Arc<dyn Broker>, Option<DiskStore>)> {
     if missing == Missing::Refuse {
         // Reading creates nothing, and says so where there is nothing.
         drop(DiskStore::open_read_only(directory).map_err(|error| unopened(directory, error))?);
     }
-    let store = DiskStore::open(directory).map_err(|error| unopened(directory, error))?;
+    let store = match DiskStore::open(directory) {
+        Ok(store) => store,
+        Err(OpenError::Locked { holder, .. }) if directory.join(SOCKET).exists() => {
+            let broker = SocketBroker::connect(directory.join(SOCKET)).await;
+            let broker = broker.with_context(|| format!("{holder} has the directory {}", directory.display()))?;
+            return Ok((Arc::new(broker), None));
+        }
+        Err(error) => return Err(unopened(directory, error)),
+    };
     let broker = EmbeddedBroker::open(Store::new(store.clone())).await;
     let broker = broker.with_context(|| format!("the broker in {} cannot be opened", directory.display()))?;
-    Ok((Arc::new(broker), store))
+    Ok((Arc::new(broker), Some(store)))
 }
 
 fn unopened(directory: &Path, error: OpenError) -> anyhow::Error {

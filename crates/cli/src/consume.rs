@@ -24,6 +24,9 @@ use crate::{
 /// So many messages are printed and settled at once.
 const BATCH: usize = 256;
 
+/// So many are held at once, where they are not settled.
+const HELD: u64 = 1_000;
+
 /// When nothing has come for so long, it is asked whether the group has anything left; after the longer time, what it has
 /// left waits for something.
 const LULL: Duration = Duration::from_millis(100);
@@ -31,8 +34,8 @@ const LULLS: u32 = 10;
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-It ends when there is nothing to deliver. What waits for another attempt, behind a held key or for its time, does not come
-before that.")]
+A message is settled when it was written to standard output. It ends when there is nothing to deliver; what waits for
+another attempt, behind a held key or for its time, does not come before that.")]
 pub(crate) struct Args {
     /// The group.
     group: Group,
@@ -91,7 +94,8 @@ struct Member<'a> {
 
 impl Member<'_> {
     async fn consume(&mut self, mut deliveries: Box<dyn Deliveries>) -> anyhow::Result<()> {
-        let most = self.args.count.unwrap_or(if self.args.no_ack { 1_000 } else { u64::MAX });
+        let asked = self.args.count.unwrap_or(u64::MAX);
+        let most = if self.args.no_ack { asked.min(HELD) } else { asked };
         while self.printed < most {
             let left = usize::try_from(most - self.printed).unwrap_or(BATCH);
             let Some(batch) = self.next(&mut *deliveries, left.min(BATCH)).await? else { break };
@@ -106,6 +110,8 @@ impl Member<'_> {
         }
         if self.printed == 0 {
             message::note("there is nothing to deliver");
+        } else if self.printed == most && most < asked {
+            message::note("there may be more; without settling, no more can be printed at once");
         }
         Ok(())
     }

@@ -1,5 +1,15 @@
 //! Topics, groups, sending, taking part and schedules, through the broker of the directory.
 
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use mainspring::{Store, disk::DiskStore};
+use mainspring_broker::Broker;
+use mainspring_broker_embedded::EmbeddedBroker;
+use mainspring_broker_socket::Server;
+
 use crate::kit::{Place, without};
 
 /// A place with orders in two partitions, and billing, which gets them.
@@ -141,6 +151,12 @@ orders/0/2        1  k    3
     place.check("consume billing", "", 0, rest, "");
     place.check("consume billing", "", 0, "", "note: there is nothing to deliver\n");
     place.check("consume nobody", "", 1, "", NO_GROUP);
+    place.run("publish orders --key k", &"x\n".repeat(1_001));
+    let ran = place.run("consume billing --no-ack --json", "");
+    let note = "note: there may be more; without settling, no more can be printed at once\n";
+    assert_eq!((ran.code, ran.out.lines().count(), ran.err.as_str()), (Some(0), 1_000, note));
+    let ran = place.run("consume billing --json", "");
+    assert_eq!((ran.code, ran.out.lines().count(), ran.err.as_str()), (Some(0), 1_001, ""));
 }
 
 #[test]
@@ -203,6 +219,37 @@ fn a_directory_that_somebody_holds_is_not_taken() {
     }
     assert_eq!(sender.end().code, Some(0));
     assert_eq!(place.run("consume billing", "").out.lines().count(), 2);
+}
+
+#[test]
+fn the_broker_of_a_process_that_serves_it_is_worked_with() {
+    let place = with_billing();
+    let directory = place.path("mainspring-data");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let (broker, server) = runtime.block_on(async {
+        let store = DiskStore::open(&directory).unwrap();
+        let broker: Arc<dyn Broker> = Arc::new(EmbeddedBroker::open(Store::new(store)).await.unwrap());
+        let server = Server::serve(broker.clone(), directory.join("broker.sock")).await.unwrap();
+        (broker, server)
+    });
+    let follower = place.talk("consume billing --follow --json");
+    place.check("publish orders one --key k", "", 0, &receipt("orders", 0, 0), "");
+    assert!(follower.hear().ends_with("\"key\":\"k\",\"body\":\"one\"}"));
+    let table = "GROUP    MEMBERS  LAG  IN FLIGHT  HELD KEYS\nbilling        1    0          0          0\n";
+    let settled = || place.run("subscriptions", "").out == table;
+    assert!((0..100).any(|_| settled()), "what was printed is settled soon");
+    place.run("publish orders later --delay 1h", "");
+    let listed = place.run("schedule list --json", "").out;
+    let scheduled: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let id = scheduled["id"].as_str().unwrap();
+    place.check(&format!("schedule cancel {id}"), "", 0, &format!("{id} is cancelled\n"), "");
+    place.check("consume nobody", "", 1, "", NO_GROUP);
+    follower.interrupt();
+    assert_eq!(follower.end().code, Some(0));
+    runtime.block_on(async {
+        broker.close(Instant::now() + Duration::from_secs(5)).await.unwrap();
+        server.stop().await.unwrap();
+    });
 }
 
 #[test]
