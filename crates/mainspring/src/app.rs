@@ -1,7 +1,10 @@
 //! One supervised application: what runs on a store, how it stops, and why.
 
-use std::{future::Future, pin::Pin, time::Duration};
+mod messages;
 
+use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+
+use mainspring_broker::{Broker, BrokerError};
 use mainspring_projection::{self as projection, Projected, Projection, ProjectionError, prepare_with};
 use mainspring_store::{BoxError, Store};
 use tokio::{
@@ -11,15 +14,25 @@ use tokio::{
 
 use crate::{OpenError, open};
 
+pub use messages::MessagingError;
+
 /// Tasks that do not end so long after they were asked to are dropped.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A store and what runs on it.
+/// How long the broker may take to write what it was told before, when the tasks have ended.
+const BROKER_PATIENCE: Duration = Duration::from_secs(10);
+
+/// A store, the broker in it, and what runs on them.
 ///
 /// Tasks are owned: one that fails, panics or ends before it was asked to stops the application, and its cause is the
 /// error.
+///
+/// It stops from the top: tasks are told to, and handlers finish what they have begun; then the broker closes, which
+/// gives back what was not settled; then the store is let go of, and closes when nobody else holds it.
 pub struct App {
     store: Store,
+    /// There once somebody has asked for it: opening a broker writes to the store.
+    broker: Option<Arc<dyn Broker>>,
     tasks: Vec<Task>,
 }
 
@@ -74,6 +87,9 @@ pub enum RunError {
         /// Which tasks.
         tasks: Vec<String>,
     },
+    /// The tasks have ended, and the broker did not close in order: what was sent and not confirmed may be lost.
+    #[error("the broker did not close in order")]
+    Broker(#[source] BrokerError),
     /// The signals of the operating system cannot be received.
     #[error("the signals that would stop the application cannot be received")]
     Signals(#[source] std::io::Error),
@@ -90,7 +106,7 @@ impl App {
 
     /// An application on a store that is open already.
     pub fn new(store: Store) -> Self {
-        Self { store, tasks: Vec::new() }
+        Self { store, broker: None, tasks: Vec::new() }
     }
 
     /// The store.
@@ -165,8 +181,10 @@ impl App {
         };
         stop.send_replace(true);
         let drained = running.drain().await;
+        let closed = messages::close(self.broker).await;
         let done = early?;
         drained?;
+        closed?;
         Ok(done)
     }
 }
