@@ -53,5 +53,8 @@ mod handshake;
 mod protocol;
 mod server;
 
+/// Where the process that holds the directory of a store serves the broker in it: a name in that directory.
+pub const SOCKET: &str = "broker.sock";
+
 pub use client::{ConnectError, SocketBroker};
 pub use server::{ServeError, Server};

@@ -16,12 +16,9 @@ use mainspring::{
 };
 use mainspring_broker::{Admin, Broker, BrokerError, Destination, SendError};
 use mainspring_broker_embedded::EmbeddedBroker;
-use mainspring_broker_socket::SocketBroker;
+use mainspring_broker_socket::{SOCKET, SocketBroker};
 
 use crate::open;
-
-/// Where a process that holds the directory serves the broker in it.
-const SOCKET: &str = "broker.sock";
 
 /// How long the broker may take to end, when nothing of the command is under way any more.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -2,9 +2,9 @@
 
 mod messages;
 
-use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, path::PathBuf, pin::Pin, time::Duration};
 
-use mainspring_broker::{Broker, BrokerError};
+use mainspring_broker::BrokerError;
 use mainspring_projection::{self as projection, Projected, Projection, ProjectionError, prepare_with};
 use mainspring_store::{BoxError, Store};
 use tokio::{
@@ -15,6 +15,7 @@ use tokio::{
 use crate::{OpenError, open};
 
 pub use messages::MessagingError;
+use messages::Opened;
 
 /// Tasks that do not end so long after they were asked to are dropped.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -31,8 +32,10 @@ const BROKER_PATIENCE: Duration = Duration::from_secs(10);
 /// gives back what was not settled; then the store is let go of, and closes when nobody else holds it.
 pub struct App {
     store: Store,
+    /// The directory of the store, where it has one.
+    directory: Option<PathBuf>,
     /// There once somebody has asked for it: opening a broker writes to the store.
-    broker: Option<Arc<dyn Broker>>,
+    broker: Option<Opened>,
     tasks: Vec<Task>,
 }
 
@@ -101,12 +104,14 @@ impl App {
     /// # Errors
     /// [`OpenError`] of the store.
     pub async fn open(url: &str) -> Result<Self, OpenError> {
-        Ok(Self::new(open(url).await?))
+        let store = open(url).await?;
+        let directory = url.strip_prefix("disk:").map(PathBuf::from);
+        Ok(Self { directory, ..Self::new(store) })
     }
 
     /// An application on a store that is open already.
     pub fn new(store: Store) -> Self {
-        Self { store, broker: None, tasks: Vec::new() }
+        Self { store, directory: None, broker: None, tasks: Vec::new() }
     }
 
     /// The store.

@@ -1,10 +1,12 @@
 //! The broker of an application: one for the store, opened when it is first asked for, and closed after everything that
 //! uses it has ended.
 
-use std::{sync::Arc, time::Instant};
+use std::{path::Path, sync::Arc, time::Instant};
 
 use mainspring_broker::{Broker, BrokerError};
 use mainspring_broker_embedded::EmbeddedBroker;
+#[cfg(all(unix, feature = "disk"))]
+use mainspring_broker_socket::{SOCKET, Server};
 use mainspring_messaging::{Controls, Publisher, Requester, StartError, Subscriptions};
 
 use super::{App, BROKER_PATIENCE, RunError};
@@ -23,19 +25,20 @@ pub enum MessagingError {
 
 impl App {
     /// The broker whose topics, groups, schedules and dead letters are events of the store. It is opened when it is asked
-    /// for the first time, which writes to the store; from then on an older broker on the same store is refused.
+    /// for the first time, which writes to the store; from then on an older broker on the same store is refused. That of a
+    /// directory is served to other processes of the same user, at `broker.sock` in it, so that operators can work with it.
     ///
     /// # Errors
     /// [`MessagingError::Open`].
     pub async fn broker(&mut self) -> Result<&Arc<dyn Broker>, MessagingError> {
-        let broker = match self.broker.take() {
-            Some(broker) => broker,
+        let opened = match self.broker.take() {
+            Some(opened) => opened,
             None => {
-                let opened = EmbeddedBroker::open(self.store.clone()).await;
-                Arc::new(opened.map_err(MessagingError::Open)?)
+                let broker = EmbeddedBroker::open(self.store.clone()).await.map_err(MessagingError::Open)?;
+                Opened::serve(Arc::new(broker), self.directory.as_deref()).await
             }
         };
-        Ok(self.broker.insert(broker))
+        Ok(&self.broker.insert(opened).broker)
     }
 
     /// Publishes on the broker. It is of use as long as the application runs.
@@ -86,10 +89,42 @@ impl App {
     }
 }
 
-/// Closes the broker, if there is one.
-pub(super) async fn close(broker: Option<Arc<dyn Broker>>) -> Result<(), RunError> {
-    match broker {
-        Some(broker) => broker.close(Instant::now() + BROKER_PATIENCE).await.map_err(RunError::Broker),
-        None => Ok(()),
+/// A broker that was opened, and the socket at which it is served.
+pub(super) struct Opened {
+    broker: Arc<dyn Broker>,
+    #[cfg(all(unix, feature = "disk"))]
+    server: Option<Server>,
+}
+
+impl Opened {
+    #[cfg(all(unix, feature = "disk"))]
+    async fn serve(broker: Arc<dyn Broker>, directory: Option<&Path>) -> Self {
+        let Some(directory) = directory else { return Self { broker, server: None } };
+        match Server::serve(broker.clone(), directory.join(SOCKET)).await {
+            Ok(server) => Self { broker, server: Some(server) },
+            Err(error) => {
+                // Operators cannot look into it then; the application does its work all the same.
+                tracing::warn!(%error, directory = %directory.display(), "other processes cannot reach the broker");
+                Self { broker, server: None }
+            }
+        }
     }
+
+    #[cfg(not(all(unix, feature = "disk")))]
+    async fn serve(broker: Arc<dyn Broker>, _: Option<&Path>) -> Self {
+        Self { broker }
+    }
+}
+
+/// Closes the broker, if there is one: members of other processes are drained, too, before they are cut off.
+pub(super) async fn close(opened: Option<Opened>) -> Result<(), RunError> {
+    let Some(opened) = opened else { return Ok(()) };
+    let closed = opened.broker.close(Instant::now() + BROKER_PATIENCE).await.map_err(RunError::Broker);
+    #[cfg(all(unix, feature = "disk"))]
+    if let Some(server) = opened.server
+        && let Err(error) = server.stop().await
+    {
+        tracing::error!(%error, "the socket of the broker did not end in order");
+    }
+    closed
 }
