@@ -6,7 +6,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     append, backup, completions, consume, dead_letters, demo, events, export, import, projections, publish, reindex,
-    restore, schedule, state, streams, subscriptions, topics,
+    request, restore, schedule, state, streams, subscriptions, topics,
 };
 
 /// Shown below the help, because scripts depend on it.
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Subscriptions(subscriptions::Args),
     /// Send messages to a topic: one from the command line, or one a line from standard input.
     Publish(publish::Args),
+    /// Send a message and wait for the answer of whoever handles it.
+    Request(request::Args),
     /// Take part in a group: print each message, then settle it.
     Consume(consume::Args),
     /// List, show, edit, resubmit or remove dead letters.

@@ -27,6 +27,7 @@ mod printable;
 mod projections;
 mod publish;
 mod reindex;
+mod request;
 mod restore;
 mod scavenge;
 mod schedule;
@@ -85,6 +86,7 @@ fn run(Args { global, command }: Args) -> anyhow::Result<Exit> {
         Command::Topics(args) => runtime.block_on(topics::run(&global.data, args, &mut output)),
         Command::Subscriptions(args) => runtime.block_on(subscriptions::run(&global.data, args, &mut output)),
         Command::Publish(args) => runtime.block_on(publish::run(&global.data, args, &mut output)),
+        Command::Request(args) => runtime.block_on(request::run(&global.data, args, &mut output)),
         Command::Consume(args) => runtime.block_on(consume::run(&global.data, args, &mut output)),
         Command::DeadLetters(args) => runtime.block_on(dead_letters::run(&global.data, args, &mut output)),
         Command::Schedule(args) => runtime.block_on(schedule::run(&global.data, args, &mut output)),

@@ -139,6 +139,20 @@ impl Requester {
         Request { inner: self.0.clone(), publish, within: WITHIN, answer: PhantomData }
     }
 
+    /// Sends a message as it is and waits for its answer, whatever that is.
+    ///
+    /// # Errors
+    /// [`RequestError`], but never that the answer cannot be read.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the request sent or not; its answer is late then.
+    pub async fn ask(&self, mut message: Message, within: Duration) -> Result<Arc<Delivery>, RequestError> {
+        let (inner, request) = (&self.0, EventId::new());
+        inner.mark(&mut message, request, within);
+        let sending = async { inner.publisher.send(message).await.map(drop).map_err(PublishError::from) };
+        inner.answer(request, within, sending).await
+    }
+
     /// How many requests wait for an answer.
     pub fn waiting(&self) -> usize {
         self.0.waiting().as_ref().map_or(0, HashMap::len)
@@ -172,23 +186,9 @@ impl<A: Event> Request<A> {
     async fn run(self) -> Result<Delivered<A>, RequestError> {
         let Self { inner, publish, within, .. } = self;
         let request = EventId::new();
-        let publish = publish.with(|message| {
-            message.headers.add(reply::REPLY_TO, inner.topic.as_str().to_owned());
-            message.headers.add(reply::REPLY_KEY, inner.instance.clone());
-            message.headers.add(reply::REQUEST, request.to_string());
-            if inner.expiry {
-                message.headers.add(reply::USEFUL, within.as_millis().to_string());
-            }
-        });
-        // The answer may be faster than the confirmation.
-        let (answer, waiting) = inner.wait_for(request)?;
-        let answered = async {
-            publish.await?;
-            answer.await.map_err(|_| RequestError::Closed)
-        };
-        let answered = timeout(within, answered).await.unwrap_or(Err(RequestError::Unknown { within }));
-        drop(waiting);
-        Ok(Delivered::decode(answered?)?)
+        let publish = publish.with(|message| inner.mark(message, request, within));
+        let answered = inner.answer(request, within, async { publish.await.map(drop) }).await?;
+        Ok(Delivered::decode(answered)?)
     }
 }
 
@@ -216,6 +216,32 @@ impl Drop for Registered<'_> {
 }
 
 impl Inner {
+    /// Says in a request where its answer goes.
+    fn mark(&self, message: &mut Message, request: EventId, within: Duration) {
+        message.headers.add(reply::REPLY_TO, self.topic.as_str().to_owned());
+        message.headers.add(reply::REPLY_KEY, self.instance.clone());
+        message.headers.add(reply::REQUEST, request.to_string());
+        if self.expiry {
+            message.headers.add(reply::USEFUL, within.as_millis().to_string());
+        }
+    }
+
+    /// Sends a request and waits for its answer.
+    async fn answer(
+        &self,
+        request: EventId,
+        within: Duration,
+        sending: impl Future<Output = Result<(), PublishError>>,
+    ) -> Result<Arc<Delivery>, RequestError> {
+        // The answer may be faster than the confirmation.
+        let (answer, _waiting) = self.wait_for(request)?;
+        let answered = async {
+            sending.await?;
+            answer.await.map_err(|_| RequestError::Closed)
+        };
+        timeout(within, answered).await.unwrap_or(Err(RequestError::Unknown { within }))
+    }
+
     fn wait_for(&self, request: EventId) -> Result<(oneshot::Receiver<Arc<Delivery>>, Registered<'_>), RequestError> {
         let (answered, answer) = oneshot::channel();
         self.waiting().as_mut().ok_or(RequestError::Closed)?.insert(request, answered);

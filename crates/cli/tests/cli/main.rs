@@ -15,6 +15,7 @@ mod kit;
 mod operations;
 mod overview;
 mod read_models;
+mod requests;
 mod roundtrip;
 mod scavenge;
 mod sharing;
