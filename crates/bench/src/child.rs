@@ -19,7 +19,7 @@ use rustix::process::{Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    machine,
+    machine, messaging,
     store::{Source, fill, read_through},
 };
 
@@ -38,6 +38,9 @@ enum Task {
     Open { directory: PathBuf },
     /// Opens, appends some, reads some, and says how much memory it takes.
     Memory { directory: PathBuf },
+    /// A part of the benchmark of messages.
+    #[command(subcommand)]
+    Messages(messaging::Task),
 }
 
 /// What a child has to say.
@@ -118,6 +121,7 @@ pub(crate) async fn run(job: Job) -> anyhow::Result<()> {
             read_through(&store, Read::new(Query::All).backwards().limit(100_000)).await?;
             say(seconds)
         }
+        Task::Messages(task) => messaging::run_task(task).await,
     }
 }
 

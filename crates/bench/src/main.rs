@@ -8,6 +8,7 @@ mod child;
 mod demo;
 mod machine;
 mod markdown;
+mod messaging;
 mod paired;
 mod store;
 mod table;
@@ -28,6 +29,8 @@ struct Cli {
 enum Bench {
     /// The embedded event store: append, read, load an aggregate, open, memory, size; with `--peers` beside others.
     Store(Settings),
+    /// The embedded broker: throughput, latency, requests, fan-out, schedules, and a consumer that is stuck.
+    Messaging(Settings),
     /// A part of a benchmark that needs a process of its own.
     #[command(hide = true)]
     Child(child::Job),
@@ -91,6 +94,15 @@ fn main() -> anyhow::Result<()> {
             let mut table = Table::begin(&settings);
             for _ in 0..settings.runs {
                 runtime.block_on(store::run(&settings, &mut table))?;
+            }
+            table.end();
+            Ok(())
+        }
+        Bench::Messaging(settings) => {
+            anyhow::ensure!(!settings.peers, "`--peers` is for the store: this has no peers to be measured beside");
+            let mut table = Table::begin(&settings);
+            for _ in 0..settings.runs {
+                runtime.block_on(messaging::run(&settings, &mut table))?;
             }
             table.end();
             Ok(())

@@ -23,8 +23,8 @@ use mainspring::{
     store::{Append, Read},
 };
 
-pub(crate) use self::source::Source;
 use self::source::{PAYLOAD, STREAMS};
+pub(crate) use self::{raw::RawLog, source::Source};
 use crate::{Settings, machine, paired::SLICE, table::Table};
 
 pub(crate) async fn run(settings: &Settings, table: &mut Table) -> anyhow::Result<()> {

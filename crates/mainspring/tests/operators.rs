@@ -1,6 +1,7 @@
 //! Another process works with the broker of an application that holds the directory.
 
 #![cfg(all(unix, feature = "disk"))]
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails by panicking, as the test does")]
 
 use mainspring::App;
 use mainspring_broker::{Binding, Broker, Ensure, Message, Subscription, Topic, Topology};

@@ -16,14 +16,14 @@ pub(super) const RECORD: usize = PAYLOAD + 92 + 8;
 const SIZE: u64 = 256 << 20;
 
 /// A file filled before, so that a sync has no length to write.
-pub(super) struct RawLog {
+pub(crate) struct RawLog {
     file: File,
     offset: u64,
     bytes: Vec<u8>,
 }
 
 impl RawLog {
-    pub(super) fn create(directory: &Path, events: usize) -> anyhow::Result<Self> {
+    pub(crate) fn create(directory: &Path, events: usize) -> anyhow::Result<Self> {
         let path = directory.join("raw.log");
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         let zeros = vec![0; 1 << 20];
@@ -37,7 +37,7 @@ impl RawLog {
     }
 
     /// Writes and syncs one batch.
-    pub(super) fn append(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn append(&mut self) -> anyhow::Result<()> {
         if self.offset + self.bytes.len() as u64 > SIZE {
             self.offset = 0;
         }
