@@ -121,17 +121,15 @@ fn a_message_that_kills_its_process_becomes_a_dead_letter_after_its_attempts() {
 }
 
 #[test]
-fn what_is_in_flight_with_a_message_that_kills_its_process_is_not_lost() {
+fn what_is_in_flight_with_a_message_that_kills_its_process_is_handled() {
     if let Some(directory) = other_process() {
         return Runtime::new().unwrap().block_on(work(&directory, on()));
     }
-    let test = "poison::what_is_in_flight_with_a_message_that_kills_its_process_is_not_lost";
+    let test = "poison::what_is_in_flight_with_a_message_that_kills_its_process_is_handled";
     let Outcome { kills, handled, dead } = outcome(test, on());
     assert_eq!(kills, ATTEMPTS);
-    assert!(dead.iter().any(|(order, _)| *order == POISON) && !handled.contains(&POISON), "{dead:?}");
-    let buried: BTreeSet<u64> = dead.iter().map(|(order, _)| *order).collect();
-    let innocent = buried.difference(&handled).count() - 1;
-    println!("{kills} kills; beside it {innocent} messages became dead letters that were never handled");
-    let found: BTreeSet<u64> = handled.union(&buried).copied().collect();
-    assert_eq!(found, (0..MESSAGES).collect());
+    // After a start, what was tried before is handled one at a time, so the others are through before it strikes again.
+    let buried: Vec<_> = dead.iter().map(|(order, _)| *order).collect();
+    assert_eq!(buried, [POISON]);
+    assert_eq!(handled, (0..MESSAGES).filter(|order| *order != POISON).collect());
 }
