@@ -78,11 +78,14 @@ pub(super) fn run(settings: &Settings, table: &mut Table, directory: &Path) -> a
     let scheduled = process.hear("scheduled")?;
     let mut most = process.hear("a third")?.memory;
     process.kill()?;
+    let mut begun = Instant::now();
     for part in ["second", "last"] {
+        begun = Instant::now();
         let mut process = start(part)?;
         most = process.hear("ended")?.memory.max(most);
         process.end()?;
     }
+    let last = begun.elapsed().as_secs_f64();
     let mut found = Found::read(&directory.join("handled"), messages)?;
     anyhow::ensure!(found.early == 0, "{} messages came early", found.early);
     anyhow::ensure!(found.missing == 0, "{} messages never came", found.missing);
@@ -94,6 +97,9 @@ pub(super) fn run(settings: &Settings, table: &mut Table, directory: &Path) -> a
         let row = Row::new(format!("scheduled messages, lateness {name}"), f64::NAN, "").latencies(late);
         table.print(row.note(&format!("{} messages", late.len())))?;
     }
+    let rate = found.late[2].len() as f64 / last;
+    let note = format!("{last:.1} s with opening; of these messages many were overdue");
+    table.print(Row::new("scheduled messages, rate of the third process", rate, "msg/s").note(&note))?;
     let missing = Row::new("scheduled messages, lost or early", 0.0, "messages").bar(Bar::AtMost(0.0));
     table.print(missing.note(&format!("{} came again after the kill", found.repeated)))?;
     table.print(Row::new("scheduled messages, memory", most as f64 / 1e6, "MB"))?;
