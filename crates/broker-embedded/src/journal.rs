@@ -21,10 +21,10 @@ use crate::{
 };
 
 /// So many appends are on their way at once.
-const DEPTH: usize = 3;
+const DEPTH: usize = 2;
 
 /// An append takes no more entries when it has so many events or bytes.
-const EVENTS: usize = 2_048;
+const EVENTS: usize = 1_024;
 const BYTES: usize = 1 << 20;
 
 /// An append on its way, and what follows from it.
