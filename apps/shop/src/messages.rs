@@ -7,7 +7,9 @@
 //! ```
 //!
 //! Events of orders are the shop's own business. What others hear is a contract of its own ([`ShopEvent`]), made by one
-//! explicit mapping. It is published behind the decision and not with it: see [`feed`].
+//! explicit mapping. It is published behind the decision and not with it, by a follower whose progress is a message, too:
+//! the new place, what is published, and the acknowledgement of the old place are one append. So nothing is lost or
+//! published twice, whatever crashes when, and no command waits for the broker.
 
 mod analytics;
 mod audit;
