@@ -134,7 +134,7 @@ async fn lag(admin: &dyn Admin) -> Result<u64> {
 impl Messages {
     /// Compares what is there with what has to be.
     pub(super) async fn of(shop: &Shop, heard: Heard) -> Result<Self> {
-        let (kept, mails, days) = (trail(shop.store()).await?, shop.mails().sent().await?, sales(shop.store()).await?);
+        let (kept, mails, days) = tokio::try_join!(trail(shop.store()), shop.mails().sent(), sales(shop.store()))?;
         let dead_letters = given_up(shop.admin()?).await?;
         let all = days.values().try_fold(Sales::default(), |sum, sales| sum.and(sales.orders, sales.cents));
         let all = total(all)?;
