@@ -10,6 +10,11 @@
 //! **Interrupted?** Start it again. It reads what is there, goes on with each order where that one stands, and repeats
 //! nothing; should a command have been stored without an answer, its idempotency key gives the answer now.
 //!
+//! **What others hear.** Messages about the orders are published meanwhile and handled by three subscribers
+//! ([`messages`](crate::messages)). The mail of order 113 is refused three times, which is as often as it is tried: it becomes
+//! a dead letter, is shown with its reason, and can be sent again (`mainspring dead-letters resubmit`); the next run then
+//! handles it.
+//!
 //! **What has to agree.** The orders that are compared are those asked for ([`Options::orders`]) and those that the store
 //! already holds from earlier runs, which are finished, too. Totals, every day, every customer and every order are computed
 //! from the input, from a replay of the events, and from the read models. Money counts on the day of its payment, which
@@ -22,6 +27,7 @@ mod commands;
 mod effort;
 mod footprint;
 mod history;
+mod messages;
 mod metered;
 mod progress;
 mod read_models;
@@ -43,12 +49,14 @@ use agenda::Agenda;
 use books::Books;
 use footprint::footprint;
 use history::History;
+use messages::Heard;
 use metered::Appending;
 use progress::Stopwatch;
 use reconcile::Reconciliation;
 use shop::Shop;
 
 pub use effort::{CommandEffort, Effort, LagEffort, Processors, ProjectionEffort};
+pub use messages::{GivenUp, Messages};
 pub use progress::{Phase, PhaseTime, Progress};
 pub use reconcile::{Compared, Difference, Totals};
 pub use report::{Latency, Report, Size};
@@ -91,7 +99,7 @@ pub async fn run(options: &Options, progress: &impl Progress) -> Result<Report> 
     let (shop, app) = Shop::open(&options.data, options.linger.unwrap_or(LINGER)).await?;
     let done = app.run_until(serve(options, &input, &shop, &mut watch)).await??;
     watch.phase(Phase::Close, 0);
-    shop.close()?;
+    shop.close().await?;
     let footprint = footprint(&options.data)?;
     let phases = watch.finish();
     Ok(Report::new(options, input, done, footprint, phases, begun.elapsed()))
@@ -114,37 +122,43 @@ async fn serve(
     let orders = Repository::new(&appending.watch(shop.store()));
     let latencies = commands::carry_out(orders, agenda, watch).await?;
 
+    watch.phase(Phase::Messages, shop.store().info().await?.head.0);
+    messages::handled(shop, watch).await?;
+    // The messages are events, too, which the read models pass.
     let head = shop.store().info().await?.head;
     watch.phase(Phase::CatchUp, head.0);
     shop.caught_up(head, watch).await?;
 
     watch.phase(Phase::Figures, 0);
-    let (stored, replay, read_models) = figures(shop).await?;
+    let (stored, heard, replay, read_models) = figures(shop).await?;
     watch.phase(Phase::Compare, 0);
+    let messages = Messages::of(shop, heard).await?;
     let reconciliation = Reconciliation::of(&Books::of_purchases(&scope)?, &replay, &read_models)?;
-    let log_bytes = shop.log_bytes()?;
+    let (log_bytes, log_events) = (shop.log_bytes()?, shop.store().info().await?.head.0);
     let effort = Effort::of(shop, &appending, &latencies);
-    Ok(Done { reconciliation, latencies, effort, found: before.events, stored, log_bytes, log_events: head.0 })
+    Ok(Done { reconciliation, messages, latencies, effort, found: before.events, stored, log_bytes, log_events })
 }
 
-/// The number of events, and the figures as a replay of them and as the read models have them.
-async fn figures(shop: &Shop) -> Result<(u64, Books, Books)> {
+/// The number of events and what others have to hear of them, and the figures as a replay and as the read models have them.
+async fn figures(shop: &Shop) -> Result<(u64, Heard, Books, Books)> {
     let store = shop.store().clone();
     // On another thread; dropping the set ends it should the read models fail.
     let mut replaying = JoinSet::new();
     replaying.spawn(async move {
-        let history = History::read(&store).await?;
-        anyhow::Ok((history.events, history.books()?))
+        let mut history = History::read(&store).await?;
+        let heard = std::mem::take(&mut history.heard);
+        anyhow::Ok((history.events, heard, history.books()?))
     });
     let read_models = read_models::books(shop).await?;
     let replayed = replaying.join_next().await.context("the replay was spawned")?;
-    let (stored, replay) = replayed??;
-    Ok((stored, replay, read_models))
+    let (stored, heard, replay) = replayed??;
+    Ok((stored, heard, replay, read_models))
 }
 
 /// What one run came to.
 struct Done {
     reconciliation: Reconciliation,
+    messages: Messages,
     latencies: Vec<Duration>,
     effort: Effort,
     /// Events of orders in the store before it began …

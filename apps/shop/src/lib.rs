@@ -3,6 +3,7 @@
 //! - [`order`]: an order and its rules, a pure [`Order`] that needs no database to be tested.
 //! - [`views`]: the read models *order summary*, *orders by customer* and *daily revenue*.
 //! - [`data`]: 69,659 purchases of 1997 and 1998, and how such a file is read.
+//! - [`messages`]: what other services hear of orders: mails, figures by day, an audit trail.
 //! - [`demo`]: makes every purchase an order, and reconciles input, events and read models to the cent.
 //! - [`load_state`] and [`projections`]: looking at a shop from outside while it works.
 //!
@@ -26,6 +27,7 @@
 mod cents;
 pub mod data;
 pub mod demo;
+pub mod messages;
 pub mod order;
 pub mod projections;
 mod state;

@@ -11,8 +11,10 @@ use crate::{bar::Bar, exit::Exit, output::Output};
 
 #[derive(clap::Args)]
 #[command(after_help = "\
-Each purchase becomes an order that is placed, paid and shipped. Then totals, days, customers and orders are computed from
-the input, from the events and from the read models; the exit code is 1 when they differ. Lines that are not purchases
+Each purchase becomes an order that is placed, paid and shipped; what is certain about it is published, and handled by three
+subscribers. Then totals, days, customers and orders are computed from the input, from the events and from the read models, and
+what the subscribers did is compared with the events; the exit code is 1 when anything differs. One message ends as a dead
+letter: the report says why, and how to send it again. Lines that are not purchases
 are in the report, each with its number, and keep no other one out. An interrupted demo goes on where it was when it is
 started again.")]
 pub(crate) struct Args {

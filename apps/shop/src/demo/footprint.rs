@@ -4,6 +4,7 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path};
 
 use anyhow::{Context, Result};
 
+use super::shop::SERVICES;
 use crate::projections::VIEWS;
 
 /// What lies in the directory of a shop, in bytes on disk.
@@ -13,15 +14,15 @@ pub(super) struct Footprint {
     pub(super) views: u64,
 }
 
-/// Adds up the files in `data`. What a file has been given on disk counts, not what it says its length is.
+/// Adds up the files in `data`, but for those of services that are not the shop's. What a file has been given on disk counts, not what it says its length is.
 pub(super) fn footprint(data: &Path) -> Result<Footprint> {
     let mut footprint = Footprint::default();
-    let views = data.join(VIEWS);
+    let (views, services) = (data.join(VIEWS), data.join(SERVICES));
     for entry in fs::read_dir(data).with_context(|| format!("`{}` cannot be listed", data.display()))? {
         let path = entry?.path();
         if path == views {
             footprint.views = bytes(&path)?;
-        } else {
+        } else if path != services {
             footprint.store += bytes(&path)?;
         }
     }

@@ -13,11 +13,13 @@ use mainspring::{
 
 use super::{
     books::{Books, Day, Line},
+    messages::Heard,
     total,
 };
 use crate::{
     Cents, Order, OrderId,
     data::Purchase,
+    messages::ShopEvent,
     order::{OrderEvent, Status},
     views::day,
 };
@@ -27,6 +29,8 @@ use crate::{
 pub(super) struct History {
     orders: HashMap<String, Told>,
     days: BTreeMap<Date, Day>,
+    /// What others have to hear of them.
+    pub(super) heard: Heard,
     /// How many events were replayed.
     pub(super) events: u64,
 }
@@ -74,6 +78,10 @@ impl History {
             OrderEvent::Cancelled(cancelled) => total(Cents::ZERO.checked_sub(cancelled.refund))?,
             OrderEvent::Placed(_) | OrderEvent::Shipped(_) => Cents::ZERO,
         };
+        let heard = OrderId::of_key(stored.key()).and_then(|order| ShopEvent::of(order, on, &event));
+        if let Some(heard) = heard {
+            self.heard.add(&heard)?;
+        }
         let placed = matches!(event, OrderEvent::Placed(_));
         if placed || money != Cents::ZERO {
             let day = self.days.entry(on).or_default();

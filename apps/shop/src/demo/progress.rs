@@ -32,6 +32,8 @@ pub enum Phase {
     Resume,
     /// Places, has paid, and ships.
     Commands,
+    /// Waits for those who hear of orders.
+    Messages,
     /// Waits for the read models.
     CatchUp,
     /// Replays the events, and meanwhile asks the read models.
@@ -60,6 +62,7 @@ impl Phase {
             Self::Resume => "find out what is there",
             Self::Commands => "place, pay and ship",
             Self::CatchUp => "let the read models catch up",
+            Self::Messages => "let messages be handled",
             Self::Figures => "replay, ask the read models",
             Self::Compare => "compare",
             Self::Close => "measure and close",

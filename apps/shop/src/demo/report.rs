@@ -6,7 +6,7 @@ use std::{path::PathBuf, time::Duration};
 
 use serde::Serialize;
 
-use super::{Difference, Done, Effort, Options, Phase, PhaseTime, Totals, footprint::Footprint};
+use super::{Difference, Done, Effort, Messages, Options, Phase, PhaseTime, Totals, footprint::Footprint};
 use crate::data::{Input, Refused};
 
 /// What a run came to. Money is in cents, times are in seconds or milliseconds as their names say.
@@ -57,9 +57,11 @@ pub struct Report {
     pub already_complete: bool,
     /// The totals from the input, from the replay, and from the read models.
     pub totals: Totals,
-    /// Whether every figure is the same in all three.
+    /// What others heard of orders, and what they made of it.
+    pub messages: Messages,
+    /// Whether every figure is the same in all three, and everything was made of the messages that had to be.
     pub reconciled: bool,
-    /// How many figures are not.
+    /// How many figures are not the same in all three.
     pub differences_found: u64,
     /// The first hundred of them.
     pub differences: Vec<Difference>,
@@ -96,7 +98,7 @@ impl Report {
         phases: Vec<PhaseTime>,
         elapsed: Duration,
     ) -> Self {
-        let Done { reconciliation, latencies, effort, found, stored, log_bytes, log_events } = done;
+        let Done { reconciliation, messages, latencies, effort, found, stored, log_bytes, log_events } = done;
         let totals = reconciliation.totals;
         let (commands, events_appended) = (latencies.len() as u64, stored - found);
         let busy: f64 = phases.iter().filter(|time| time.phase == Phase::Commands).map(|time| time.seconds).sum();
@@ -126,7 +128,8 @@ impl Report {
             resumed: found > 0 && commands > 0,
             already_complete: found > 0 && commands == 0,
             totals,
-            reconciled: reconciliation.found == 0,
+            reconciled: reconciliation.found == 0 && messages.differences_found == 0,
+            messages,
             differences_found: reconciliation.found,
             differences: reconciliation.differences,
         }

@@ -4,12 +4,19 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result};
 use mainspring::{
-    App, Projected, Store, disk::DiskStore, event::Position, projection::Options, sqlite::Views, store::EventStore,
+    App, Projected, Store,
+    broker::{Admin, Broker},
+    disk::DiskStore,
+    event::Position,
+    projection::Options,
+    sqlite::Views,
+    store::EventStore,
 };
 use sqlx::SqlitePool;
 
 use super::progress::{Progress, Stopwatch};
 use crate::{
+    messages::{self, MailService, Services},
     projections::VIEWS,
     views::{DailyRevenue, OrderSummary, OrdersByCustomer},
 };
@@ -17,16 +24,21 @@ use crate::{
 /// A read model that is behind is asked again after this time.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// The directory of services that are not the shop's own, in that of the store.
+pub(super) const SERVICES: &str = "services";
+
 pub(super) struct Shop {
     disk: DiskStore,
     store: Store,
+    broker: Arc<dyn Broker>,
+    mails: MailService,
     pub(super) summary: Projected<OrderSummary>,
     pub(super) customers: Projected<OrdersByCustomer>,
     pub(super) revenue: Projected<DailyRevenue>,
 }
 
 impl Shop {
-    /// Opens the shop in `data`, and the application that keeps its read models up to date.
+    /// Opens the shop in `data`, and the application that keeps its read models up to date and handles its messages.
     pub(super) async fn open(data: &Path, linger: Duration) -> Result<(Self, App)> {
         let directory = data.to_owned();
         // Recovery reads the end of the log.
@@ -39,7 +51,31 @@ impl Shop {
         let summary = app.project_with(OrderSummary, views.clone(), options.clone()).await?;
         let customers = app.project_with(OrdersByCustomer, views.clone(), options.clone()).await?;
         let revenue = app.project_with(DailyRevenue, views, options).await?;
-        Ok((Self { disk, store, summary, customers, revenue }, app))
+        let services = data.join(SERVICES);
+        std::fs::create_dir_all(&services).with_context(|| format!("`{}` cannot be made", services.display()))?;
+        let mails = MailService::open(&services).await?;
+        let (stopping, stop) = tokio::sync::watch::channel(false);
+        app.task("stop of the feed", |stop| async move {
+            stop.requested().await;
+            // Whoever listened may have ended.
+            let _ = stopping.send(true);
+            anyhow::Ok(())
+        });
+        let services = Services { store: store.clone(), mails: mails.clone(), stop };
+        app.subscribe(messages::subscriptions(services)).await?;
+        let (publisher, broker) = (app.publisher().await?, app.broker().await?.clone());
+        let shop = Self { disk, store, broker, mails, summary, customers, revenue };
+        messages::begin(shop.admin()?, &publisher).await?;
+        Ok((shop, app))
+    }
+
+    /// What can be asked of the broker.
+    pub(super) fn admin(&self) -> Result<&dyn Admin> {
+        self.broker.admin().context("the embedded broker answers operators")
+    }
+
+    pub(super) fn mails(&self) -> &MailService {
+        &self.mails
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -77,7 +113,8 @@ impl Shop {
         Ok(self.disk.stats()?.log_bytes)
     }
 
-    pub(super) fn close(self) -> Result<()> {
+    pub(super) async fn close(self) -> Result<()> {
+        self.mails.close().await;
         self.disk.close().context("the store cannot be closed")
     }
 }

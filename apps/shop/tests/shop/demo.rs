@@ -194,7 +194,7 @@ async fn the_report_for_people() {
             "",
         ]
     );
-    assert!(text.contains("\nReconciled: all totals, days, customers and orders are equal.\n"), "{text}");
+    assert!(text.contains("\nReconciled: all totals, days, customers, orders and messages are equal.\n"), "{text}");
     let projections: Vec<_> = text.lines().skip_while(|line| !line.starts_with("projection ")).skip(1).collect();
     let names: Vec<_> = projections.iter().map(|line| line.split_whitespace().take(2).collect::<Vec<_>>()).collect();
     assert_eq!(names, [["order_summary", "5"], ["orders_by_customer", "2"], ["daily_revenue", "3"]], "{text}");

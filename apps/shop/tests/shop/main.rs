@@ -7,6 +7,7 @@ mod demo;
 mod differences;
 mod input;
 mod killed;
+mod messages;
 mod order;
 mod outside;
 mod read_models;

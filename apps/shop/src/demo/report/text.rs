@@ -5,7 +5,7 @@ use std::fmt::{self, Display, Formatter};
 use super::{Report, Size};
 use crate::{
     Cents,
-    demo::{CommandEffort, Compared, Difference, Effort, LagEffort, Processors, ProjectionEffort},
+    demo::{CommandEffort, Compared, Difference, Effort, GivenUp, LagEffort, Messages, Processors, ProjectionEffort},
 };
 
 impl Display for Report {
@@ -14,6 +14,7 @@ impl Display for Report {
         self.refused(f)?;
         self.figures(f)?;
         self.verdict(f)?;
+        self.messages(f)?;
         self.measures(f)?;
         self.times(f)?;
         self.effort(f)
@@ -58,17 +59,39 @@ impl Report {
 
     fn verdict(&self, f: &mut Formatter<'_>) -> fmt::Result {
         if self.reconciled {
-            return writeln!(f, "\nReconciled: all totals, days, customers and orders are equal.");
+            return writeln!(f, "\nReconciled: all totals, days, customers, orders and messages are equal.");
         }
-        writeln!(f, "\nNOT RECONCILED: {} different.", plural_are(self.differences_found, "figure"))?;
+        let Messages { differences_found, differences, .. } = &self.messages;
+        let found = self.differences_found + differences_found;
+        writeln!(f, "\nNOT RECONCILED: {} different.", plural_are(found, "figure"))?;
         let cell = |value: &Option<String>| value.clone().unwrap_or_else(|| "missing".to_owned());
         for Difference { what, input, replay, read_models } in &self.differences {
             let (input, replay, read_models) = (cell(input), cell(replay), cell(read_models));
             writeln!(f, "  {what}: {input} in the input, {replay} in the replay, {read_models} in the read models")?;
         }
-        let more = self.differences_found - self.differences.len() as u64;
+        differences.iter().try_for_each(|difference| writeln!(f, "  {difference}"))?;
+        let more = found - (self.differences.len() + differences.len()) as u64;
         if more > 0 {
             writeln!(f, "  and {} more", count(more))?;
+        }
+        Ok(())
+    }
+
+    fn messages(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let Messages { published, kept, mails, days, orders, cents, dead_letters, .. } = &self.messages;
+        let by_type = published.iter().map(|(event_type, messages)| format!("{} {event_type}", count(*messages)));
+        let published = count(published.values().sum());
+        writeln!(f, "\nmessages     {published}: {}", by_type.collect::<Vec<_>>().join(", "))?;
+        writeln!(f, "  audit         {:>9} kept", count(*kept))?;
+        write!(f, "  analytics     {:>9} orders and {} dollars", count(*orders), dollars(cents.0))?;
+        writeln!(f, " counted on {}", plural(*days, "day"))?;
+        let letters = plural(dead_letters.len() as u64, "dead letter");
+        writeln!(f, "  notification  {:>9} mails sent, {letters}", count(*mails))?;
+        for GivenUp { kept_by, place, order, reason, attempts, .. } in dead_letters {
+            let order =
+                order.map_or_else(|| "an order that cannot be read".to_owned(), |order| format!("order {order}"));
+            writeln!(f, "  {place}: {order}, after {}: {reason}", plural(u64::from(*attempts), "attempt"))?;
+            writeln!(f, "    again: mainspring dead-letters resubmit {kept_by} {place}, then the demo once more")?;
         }
         Ok(())
     }
