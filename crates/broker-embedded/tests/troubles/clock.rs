@@ -11,7 +11,6 @@ use std::{
 use jiff::Timestamp;
 use mainspring_conformance::ManualClock;
 use mainspring_store::Clock;
-use tokio::time;
 
 use crate::kit;
 
@@ -39,7 +38,7 @@ impl Counting {
     /// Fails if somebody looks at the clock again and again, as one does who does not sleep.
     pub(crate) async fn assert_asleep(&self) {
         let before = self.looks.load(SeqCst);
-        time::sleep(kit::SILENCE).await;
+        kit::silence().await;
         let looks = self.looks.load(SeqCst) - before;
         assert!(looks < 60, "{looks} looks at the clock in {:?}", kit::SILENCE);
     }

@@ -69,7 +69,7 @@ async fn a_store_that_fails_is_not_asked_again_at_once() {
     clock.advance(Duration::from_secs(20));
     kit::until(async || gate.passed() > before).await;
     let before = gate.passed();
-    tokio::time::sleep(kit::SILENCE).await;
+    kit::silence().await;
     let tried = gate.passed() - before;
     assert!(tried < 5, "{tried} attempts in {:?}", kit::SILENCE);
     gate.fail(0..0);

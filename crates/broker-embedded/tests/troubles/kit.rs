@@ -210,10 +210,17 @@ pub(crate) fn body(delivery: &Delivery) -> String {
 pub(crate) async fn until(condition: impl AsyncFn() -> bool) {
     let comes = async {
         while !condition().await {
+            // tidy: allow(sleep): the time between two looks at the condition.
             time::sleep(Duration::from_millis(1)).await;
         }
     };
     time::timeout(PATIENCE, comes).await.expect("it comes soon");
+}
+
+/// Lets a while pass in which something must not happen.
+pub(crate) async fn silence() {
+    // tidy: allow(sleep): there is no condition to wait for where nothing happens.
+    time::sleep(SILENCE).await;
 }
 
 /// Lets every task go on until it waits for something. For tests with one thread and a store in memory, where nothing
