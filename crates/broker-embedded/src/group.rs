@@ -2,11 +2,14 @@
 //!
 //! Only so much of it is in memory: how far it has come in each slice, and as many messages as its members may soon have.
 
+mod choosing;
 pub(crate) mod cursor;
 pub(crate) mod item;
 pub(crate) mod member;
 mod sharing;
+mod snapshot;
 pub(crate) mod table;
+mod times;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -18,10 +21,7 @@ use jiff::Timestamp;
 use mainspring_broker::{GroupStatus, Message, Order, Sharing, Subscription};
 use mainspring_event::{NameError, StreamName};
 
-use crate::{
-    codec::progress::{Record, Tried},
-    topic::Stored,
-};
+use crate::topic::Stored;
 use cursor::Cursor;
 use item::{Holding, Item, Status};
 use member::Member;
@@ -41,10 +41,6 @@ const MAX_HOLES: usize = 262_144;
 
 /// A message that is sent goes straight to a group in which no more than so many wait.
 const BACKLOG: usize = 4_096;
-
-/// A snapshot is written after so many bytes, and is cut into parts of about so many.
-const SNAPSHOT: usize = 256 << 10;
-const PART: usize = 1 << 20;
 
 /// What keeps messages in order with each other: the slice and the key.
 pub(crate) type OrderKey = (usize, Bytes);
@@ -339,142 +335,6 @@ impl GroupState {
         Some(item)
     }
 
-    /// The message that a member gets next: of those that can be delivered to it, the first of the highest priority.
-    pub(crate) fn choose(&self, id: u64) -> Option<u64> {
-        let member = self.members.get(&id)?;
-        let mut best: Option<(u8, u64)> = None;
-        for (slice, lane) in self.ready.iter().enumerate().filter(|(_, lane)| !lane.is_empty()) {
-            if self.may_have(id, member, slice) {
-                let first = match self.spec.order {
-                    Order::Sessions => lane.iter().find(|(_, number)| self.session_allows(*number, id)),
-                    _ => lane.first(),
-                };
-                best = first.copied().into_iter().chain(best).min();
-            }
-        }
-        best.map(|(_, number)| number)
-    }
-
-    /// The same of messages that are on their way to the store: it takes one out of `fresh`, whose first stands last.
-    pub(crate) fn choose_unborn(&self, id: u64, fresh: &mut Vec<u64>) -> Option<u64> {
-        let member = self.members.get(&id)?;
-        let may_take = |number: &u64| {
-            let item = self.items.get(*number);
-            item.is_some_and(|item| self.may_have(id, member, item.slice)) && self.session_allows(*number, id)
-        };
-        let at = fresh.iter().rposition(may_take)?;
-        Some(fresh.remove(at))
-    }
-
-    /// Whether messages of a slice go to a member.
-    pub(crate) fn may_have(&self, id: u64, member: &Member, slice: usize) -> bool {
-        let is_assigned = self.spec.sharing == Sharing::Competing || self.owners[slice].is(id);
-        is_assigned && !member.paused.contains(&slice)
-    }
-
-    /// Notes that a member has a delivery until a time.
-    pub(crate) fn lease(&mut self, id: u64, until: Timestamp, number: u64, epoch: u64) {
-        let items = &self.items;
-        let Some(member) = self.members.get_mut(&id) else { return };
-        let lasts = |(until, number, epoch): &(Timestamp, u64, u64)| {
-            let status = items.get(*number).map(|item| item.status);
-            matches!(status, Some(Status::Held(holding) | Status::Settling(holding))
-                if holding.epoch == *epoch && holding.until == *until)
-        };
-        while member.leases.front().is_some_and(|first| !lasts(first)) {
-            member.leases.pop_front();
-        }
-        // Behind a stuck one there may be many that are settled: forgetting them now and then costs little each.
-        if member.leases.len() > 64 + 2 * member.messages {
-            member.leases.retain(lasts);
-        }
-        member.leases.push_back((until, number, epoch));
-    }
-
-    /// A delivery lasts until another time.
-    pub(crate) fn extend(&mut self, number: u64, until: Timestamp) {
-        if let Some(Item { status: Status::Held(holding), .. }) = self.items.get_mut(number) {
-            self.extended.remove(&(holding.until, number, holding.epoch));
-            holding.until = until;
-            self.extended.insert((until, number, holding.epoch));
-        }
-    }
-
-    /// The deliveries that have ended by now.
-    pub(crate) fn ended(&mut self, now: Timestamp) -> Vec<u64> {
-        let mut over = Vec::new();
-        for member in self.members.values_mut() {
-            while member.leases.front().is_some_and(|(until, _, _)| *until <= now) {
-                over.extend(member.leases.pop_front().map(|(_, number, epoch)| (number, epoch)));
-            }
-        }
-        while let Some(&(until, number, epoch)) = self.extended.first().filter(|(until, _, _)| *until <= now) {
-            self.extended.remove(&(until, number, epoch));
-            over.push((number, epoch));
-        }
-        let is_over = |(number, epoch): &(u64, u64)| {
-            let status = self.items.get(*number).map(|item| item.status);
-            matches!(status, Some(Status::Held(holding)) if holding.epoch == *epoch && holding.until <= now)
-        };
-        over.into_iter().filter(is_over).map(|(number, _)| number).collect()
-    }
-
-    /// The messages whose time to wait is over.
-    pub(crate) fn awake(&mut self, now: Timestamp) -> Vec<u64> {
-        self.waiting.iter().take_while(|(time, _)| *time <= now).map(|(_, number)| *number).collect()
-    }
-
-    /// The messages that have expired while nobody had them.
-    pub(crate) fn expired(&mut self, now: Timestamp) -> Vec<u64> {
-        let mut expired = Vec::new();
-        while let Some(&(time, number)) = self.expiring.first().filter(|(time, _)| *time <= now) {
-            self.expiring.remove(&(time, number));
-            let status = self.items.get(number).map(|item| item.status);
-            if matches!(status, Some(Status::Ready | Status::Waiting(_))) {
-                expired.push(number);
-            }
-        }
-        expired
-    }
-
-    /// When something happens by itself next.
-    pub(crate) fn next_event(&self, now: Timestamp) -> Option<Timestamp> {
-        let leases = self.members.values().filter_map(Member::next_end);
-        let waiting = self.waiting.first().map(|(time, _)| *time);
-        let expiring = self.expiring.first().map(|(time, _)| *time);
-        let extended = self.extended.first().map(|(time, _, _)| *time);
-        let handovers = self.owners.iter().filter_map(Owner::deadline);
-        // A session that is over but in work ends when that is settled.
-        let sessions = self.session_ends.first().map(|(until, _)| *until).filter(|until| *until > now);
-        leases.chain(waiting).chain(expiring).chain(extended).chain(handovers).chain(sessions).min()
-    }
-
-    /// Whether so much was written since the last snapshot that reading it costs more than another one.
-    pub(crate) fn needs_snapshot(&self) -> bool {
-        self.written > SNAPSHOT.max(4 * self.snapshot)
-    }
-
-    /// A snapshot in as many parts as it takes, when one is due.
-    pub(crate) fn snapshot_if_needed(&mut self) -> Vec<Vec<u8>> {
-        if !self.needs_snapshot() {
-            return Vec::new();
-        }
-        let mut parts = vec![Vec::new()];
-        for (slice, cursor) in self.cursors.iter().enumerate() {
-            let runs = cursor.done.iter().collect();
-            write_part(&mut parts, &Record::Moved { slice: slice as u32, floor: cursor.floor, runs });
-            let items = self.items.iter().filter(|(_, item)| item.slice == slice);
-            let mut tried: BTreeMap<_, _> = items.map(|(_, item)| (item.offset(), item.tried())).collect();
-            tried.extend(cursor.tried.iter().map(|(offset, tried)| (*offset, *tried)));
-            for (start, tried) in tried.into_iter().filter(|(_, tried)| *tried != Tried::default()) {
-                write_part(&mut parts, &Record::Tried { slice: slice as u32, start, count: 1, tried });
-            }
-        }
-        self.snapshot = parts.iter().map(Vec::len).sum();
-        self.written = 0;
-        parts
-    }
-
     pub(crate) fn is_in_flight(&self) -> bool {
         self.members.values().any(|member| member.messages > 0)
     }
@@ -495,14 +355,5 @@ impl GroupState {
             in_flight: count(Item::is_held),
             held_keys,
         }
-    }
-}
-
-fn write_part(parts: &mut Vec<Vec<u8>>, record: &Record) {
-    if parts.last().is_none_or(|part| part.len() > PART) {
-        parts.push(Vec::new());
-    }
-    if let Some(part) = parts.last_mut() {
-        record.write(part);
     }
 }

@@ -1,9 +1,10 @@
 //! Messages that are not due yet. They wait in the store, in a stream for each stretch of time; in memory there is only
 //! when each of the next stretch is due, and how many there are of the others.
 
+mod stretch;
 mod ticket;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -14,14 +15,10 @@ use mainspring_store::{Append, Check, Expected, StreamChange};
 use crate::{
     codec::{Damaged, Reader, Write, message::Written},
     journal::internal,
-    ranges::Ranges,
     topic::id_of,
 };
-
+use stretch::{Stretch, stretch_of};
 pub(crate) use ticket::{Found, Ticket};
-
-/// How long a stretch is, in seconds. A year has 53,000 of them.
-const STRETCH: i64 = 600;
 
 /// A snapshot is written after so many bytes.
 const SNAPSHOT: usize = 256 << 10;
@@ -43,20 +40,6 @@ pub(crate) struct Schedule {
     touched: Vec<(i64, u64)>,
 }
 
-struct Stretch {
-    /// The version of its stream, with everything that is on its way and without.
-    version: u64,
-    stored: u64,
-    /// The versions of the messages that have left.
-    left: Ranges,
-    /// The messages that are leaving now.
-    leaving: BTreeSet<u64>,
-    /// When each of the others is due, unless the time for that has not come.
-    index: Option<BTreeSet<(Timestamp, u64)>>,
-    /// What arrives while somebody reads the stream to make the index.
-    meanwhile: Option<Vec<(Timestamp, u64)>>,
-}
-
 /// A message that is on its way into a stretch.
 pub(crate) struct Waiting {
     stretch: i64,
@@ -75,10 +58,6 @@ pub(crate) fn stream_of(stretch: i64) -> StreamName {
 /// The stream of the schedule's own steps.
 pub(crate) fn own_stream() -> StreamName {
     StreamName::new("$schedule").expect("a short plain word is a name")
-}
-
-fn stretch_of(due: Timestamp) -> i64 {
-    due.as_second().div_euclid(STRETCH)
 }
 
 impl Schedule {
@@ -348,31 +327,6 @@ impl Schedule {
     pub(crate) fn has_come(&mut self, number: i64, version: u64) {
         if let Some(stretch) = self.stretches.get_mut(&number) {
             (stretch.version, stretch.stored, stretch.index) = (version, version, None);
-        }
-    }
-}
-
-impl Stretch {
-    fn new(version: u64) -> Self {
-        Self {
-            version,
-            stored: version,
-            left: Ranges::default(),
-            leaving: BTreeSet::new(),
-            index: Some(BTreeSet::new()),
-            meanwhile: None,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.left.count() == self.stored
-    }
-
-    fn next_event(&self, number: i64) -> Option<Timestamp> {
-        match &self.index {
-            Some(index) => index.first().map(|(due, _)| *due),
-            None if self.meanwhile.is_some() || self.is_empty() => None,
-            None => Timestamp::from_second((number - 1) * STRETCH).ok(),
         }
     }
 }

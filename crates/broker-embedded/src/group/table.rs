@@ -43,3 +43,21 @@ impl<T> Table<T> {
         self.items.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every number after that of the one that stayed had kept its room.
+    #[test]
+    fn one_item_that_stays_keeps_room_for_no_others() {
+        let mut table = Table::new();
+        let stays = table.push(());
+        for _ in 0..10_000 {
+            let goes = table.push(());
+            assert!(table.remove(goes).is_some());
+        }
+        assert!(table.get(stays).is_some());
+        assert!(table.items.capacity() < 100, "room for {}", table.items.capacity());
+    }
+}
