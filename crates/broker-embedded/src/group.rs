@@ -126,6 +126,11 @@ impl GroupState {
         self.bases.iter().find(|(other, _)| *other == topic).map(|(_, base)| base + partition)
     }
 
+    /// Whether messages of a slice wait no more and are not in memory.
+    pub(crate) fn recalls(&self, slice: usize) -> bool {
+        self.recall.range((slice, 0)..=(slice, u64::MAX)).next().is_some()
+    }
+
     /// Whether another message of a slice may be taken into memory.
     pub(crate) fn has_room(&self, slice: usize) -> bool {
         let cursor = &self.cursors[slice];

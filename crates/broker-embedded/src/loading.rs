@@ -32,8 +32,17 @@ enum What {
     Again(Vec<(u64, u64)>),
 }
 
+/// What a member may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// Messages that wait no more, if there is room for them: they come before what was sent after them.
+    Again,
+    /// Those, and the next ones.
+    Any,
+}
+
 /// A slice that is to be read for a member that waits. Nobody else reads the same until that is done.
-pub(crate) fn plan(state: &mut State, group: usize, member: u64) -> Option<Plan> {
+pub(crate) fn plan(state: &mut State, group: usize, member: u64, which: Which) -> Option<Plan> {
     let of_group = &state.groups[group];
     of_group.members.get(&member).filter(|member| member.is_hungry())?;
     // What a log has removed meanwhile does not come.
@@ -41,7 +50,11 @@ pub(crate) fn plan(state: &mut State, group: usize, member: u64) -> Option<Plan>
     let of_group = &state.groups[group];
     let asks = of_group.members.get(&member).filter(|member| member.is_hungry())?;
     let slices = 0..of_group.slices.len();
-    let slice = slices.into_iter().find(|at| of_group.may_have(member, asks, *at) && state.is_behind(group, *at))?;
+    let is_wanted = |slice: usize| match which {
+        Which::Again => of_group.has_room(slice) && of_group.recalls(slice),
+        Which::Any => state.is_behind(group, slice),
+    };
+    let slice = slices.into_iter().find(|at| of_group.may_have(member, asks, *at) && is_wanted(*at))?;
     let of_group = &mut state.groups[group];
     let (topic, partition) = of_group.slices[slice];
     let partition = &state.topics[topic].partitions[partition];

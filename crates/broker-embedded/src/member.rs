@@ -18,7 +18,7 @@ use crate::{
         item::{Holding, Status},
         member::Notice,
     },
-    loading,
+    loading::{self, Which},
     moving::floors,
     shared::{Life, Shared},
     state::State,
@@ -77,12 +77,15 @@ impl Membership {
             return Step::Say(Ok(self.tell(state, notice)));
         }
         member.want = Some(max);
+        if let Some(plan) = loading::plan(state, self.group, self.member, Which::Again) {
+            return Step::Load(plan);
+        }
         state.pump(self.group);
         let batch = state.hand_over(self.group, self.member, max);
         if !batch.is_empty() {
             return Step::Say(Ok(Next::Batch(batch)));
         }
-        match loading::plan(state, self.group, self.member) {
+        match loading::plan(state, self.group, self.member, Which::Any) {
             Some(plan) => Step::Load(plan),
             None => Step::Wait,
         }

@@ -229,9 +229,8 @@ impl State {
         let state = &self.groups[group];
         let (topic, partition) = state.slices[slice];
         let cursor = &state.cursors[slice];
-        let recalls = state.recall.range((slice, 0)..=(slice, u64::MAX)).next().is_some();
         let behind = !cursor.loading && cursor.fetched < self.topics[topic].partitions[partition].stored;
-        recalls || (behind && state.has_room(slice))
+        state.recalls(slice) || (behind && state.has_room(slice))
     }
 
     /// Sees that whoever watches the time looks soon enough.

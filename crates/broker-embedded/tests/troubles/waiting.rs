@@ -124,3 +124,23 @@ async fn what_a_member_does_not_ask_for_again_goes_to_another() {
     clock.advance(Duration::from_secs(31));
     assert_eq!(waits.await.unwrap(), ["1"]);
 }
+
+/// Its body is read again before what was sent after it is delivered, or it would never come where there is always more.
+#[tokio::test]
+async fn a_message_whose_time_has_come_is_not_starved_by_newer_ones() {
+    let clock = Counting::new();
+    let broker = kit::open_at(kit::memory(), &kit::orders(), &clock, Duration::from_millis(1)).await;
+    let mut member = Member::of(&broker, "billing").await;
+    sent(&broker, order("again")).await;
+    member.postpone_one().await;
+    sent(&broker, order("new")).await;
+    clock.advance(Duration::from_secs(4_000));
+    clock.until_seen().await;
+    for _ in 0..20 {
+        sent(&broker, order("new")).await;
+        if member.handle(1).await == ["again"] {
+            return;
+        }
+    }
+    panic!("it never came");
+}
