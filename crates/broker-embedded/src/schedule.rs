@@ -192,7 +192,7 @@ impl Schedule {
                 && let Some(&(time, version)) = index.first().filter(|(time, _)| *time <= now)
             {
                 index.remove(&(time, version));
-                stretch.leaving.insert(version);
+                stretch.leaving.insert(version, time);
                 due.push(Ticket { stretch: *number, version, due: time });
             }
         }
@@ -213,7 +213,7 @@ impl Schedule {
     pub(crate) fn land(&mut self, tickets: &[Ticket], left: bool) {
         for Ticket { stretch, version, due } in tickets {
             let Some(stretch) = self.stretches.get_mut(stretch) else { continue };
-            if stretch.leaving.remove(version) {
+            if stretch.leaving.remove(version).is_some() {
                 if left {
                     stretch.left.insert(*version);
                 } else if let Some(index) = &mut stretch.index {
@@ -245,7 +245,7 @@ impl Schedule {
         let index = self.stretches.get_mut(&ticket.stretch).and_then(|stretch| stretch.index.as_mut());
         let waits = index.is_some_and(|index| index.remove(&(ticket.due, ticket.version)));
         if waits && let Some(stretch) = self.stretches.get_mut(&ticket.stretch) {
-            stretch.leaving.insert(ticket.version);
+            stretch.leaving.insert(ticket.version, ticket.due);
         }
         waits
     }
@@ -267,7 +267,7 @@ impl Schedule {
         stretch.index = found.map(|found| {
             let (left, leaving) = (&stretch.left, &stretch.leaving);
             let waits =
-                |(_, version): &(Timestamp, u64)| left.run_end(*version).is_none() && !leaving.contains(version);
+                |(_, version): &(Timestamp, u64)| left.run_end(*version).is_none() && !leaving.contains_key(version);
             found.into_iter().chain(meanwhile).filter(waits).collect()
         });
     }
@@ -277,11 +277,14 @@ impl Schedule {
         let mut tickets = Vec::new();
         for (number, stretch) in &self.stretches {
             match &stretch.index {
-                Some(index) => tickets.extend(index.iter().take(limit).map(|(due, version)| Ticket {
-                    stretch: *number,
-                    version: *version,
-                    due: *due,
-                })),
+                Some(index) => {
+                    // What is leaving has not left yet: it is here until it is there.
+                    let leaving = stretch.leaving.iter().map(|(version, due)| (*due, *version));
+                    let mut next: Vec<_> = leaving.chain(index.iter().take(limit).copied()).collect();
+                    next.sort_unstable();
+                    let ticket = |(due, version)| Ticket { stretch: *number, version, due };
+                    tickets.extend(next.into_iter().map(ticket));
+                }
                 None if stretch.stored > 0 => return (tickets, false),
                 None => {}
             }

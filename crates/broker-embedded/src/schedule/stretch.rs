@@ -1,6 +1,6 @@
 //! A stretch of time, and what is known of the messages that are due in it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
@@ -16,8 +16,8 @@ pub(super) struct Stretch {
     pub(super) stored: u64,
     /// The versions of the messages that have left.
     pub(super) left: Ranges,
-    /// The messages that are leaving now.
-    pub(super) leaving: BTreeSet<u64>,
+    /// The messages that are leaving now, with their times: until they have, they wait.
+    pub(super) leaving: BTreeMap<u64, Timestamp>,
     /// When each of the others is due, unless the time for that has not come.
     pub(super) index: Option<BTreeSet<(Timestamp, u64)>>,
     /// What arrives while somebody reads the stream to make the index.
@@ -30,7 +30,7 @@ impl Stretch {
             version,
             stored: version,
             left: Ranges::default(),
-            leaving: BTreeSet::new(),
+            leaving: BTreeMap::new(),
             index: Some(BTreeSet::new()),
             meanwhile: None,
         }

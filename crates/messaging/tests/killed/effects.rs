@@ -19,7 +19,7 @@ use mainspring_broker_embedded::EmbeddedBroker;
 use mainspring_conformance::Seed;
 use mainspring_event::{Category, NewEvent, StreamName};
 use mainspring_messaging::{Commit, Delivered, FromRef, Once, Publisher, State, Subscription, Subscriptions};
-use mainspring_retry::Failure;
+use mainspring_retry::{Failure, Retry};
 use mainspring_store::{Append, Query, Read, Store};
 use mainspring_view_sqlite::Sqlite;
 use sqlx::{
@@ -76,7 +76,8 @@ async fn plain(placed: Delivered<Placed>, State(file): State<Arc<File>>) -> Resu
 async fn onward(_: Delivered<Placed>) {}
 
 fn subscriptions(effects: Effects) -> Subscriptions<Effects> {
-    let on = |group: &str| Subscription::new("orders", group);
+    // A process that is killed a hundred times may be killed with the same message each time.
+    let on = |group: &str| Subscription::new("orders", group).retry(Retry::times(1_000));
     Subscriptions::new(effects).on(on(GROUPS[0]), in_sqlite).on(on(GROUPS[1]), in_store).on(on(GROUPS[2]), plain)
 }
 
