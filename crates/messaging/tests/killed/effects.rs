@@ -92,6 +92,7 @@ async fn open(directory: &Path) -> (Store, Arc<EmbeddedBroker>) {
 
 /// Publishes and handles until it is killed. Says what was confirmed.
 async fn work(directory: &Path) {
+    say("opening");
     let (_, broker) = open(directory).await;
     let (_, runner) = subscriptions(effects(directory).await).prepare(broker.clone()).await.unwrap();
     say("opened");
@@ -112,32 +113,44 @@ async fn work(directory: &Path) {
     runner.run(publishing).await.unwrap();
 }
 
-/// Lets another process work and kills it; notes what it said was confirmed. Whether it had come to opening the store.
-fn kill_one(directory: &Path, seed: &mut Seed, confirmed: &mut BTreeSet<u64>) -> bool {
-    let test = "effects::every_message_has_its_effect_exactly_once_however_often_the_process_is_killed";
-    let process = Process::start(test, directory);
-    let mut opened = false;
-    let mut note = |line: String| match line.parse() {
-        Ok(order) => assert!(confirmed.insert(order), "{order} was published twice"),
-        Err(_) => opened = true,
-    };
-    if seed.once_in(8) {
-        // While it opens, or soon after.
-        let end = Instant::now() + Duration::from_millis(seed.within(1..=80));
-        while let Some(line) = process.line_until(end) {
-            note(line);
-        }
-    } else {
-        for _ in 0..=seed.within(1..=60) {
+/// What the hundred kills have come to so far.
+struct Kills {
+    seed: Seed,
+    /// Orders whose publishing was confirmed.
+    confirmed: BTreeSet<u64>,
+    /// How long the last process took to open that was left in peace.
+    opening: Duration,
+    while_opening: u64,
+}
+
+impl Kills {
+    /// Lets another process work and kills it.
+    fn one_more(&mut self, directory: &Path) {
+        let test = "effects::every_message_has_its_effect_exactly_once_however_often_the_process_is_killed";
+        let process = Process::start(test, directory);
+        process.until("opening");
+        let begun = Instant::now();
+        let mut opened = false;
+        let mut note = |line: String| match line.parse() {
+            Ok(order) => assert!(self.confirmed.insert(order), "{order} was published twice"),
+            Err(_) => opened = true,
+        };
+        let end = if self.seed.once_in(8) {
+            begun + Duration::from_micros(self.seed.within(0..=u64::try_from(self.opening.as_micros()).unwrap()))
+        } else {
             note(process.line().expect("it works until it is killed"));
-        }
-        let end = Instant::now() + Duration::from_micros(seed.within(0..=3_000));
+            self.opening = begun.elapsed();
+            for _ in 0..self.seed.within(1..=60) {
+                note(process.line().expect("it works until it is killed"));
+            }
+            Instant::now() + Duration::from_micros(self.seed.within(0..=3_000))
+        };
         while let Some(line) = process.line_until(end) {
             note(line);
         }
+        process.kill().into_iter().for_each(note);
+        self.while_opening += u64::from(!opened);
     }
-    process.kill().into_iter().for_each(note);
-    opened
 }
 
 /// How often each order has had its effect.
@@ -174,10 +187,11 @@ fn every_message_has_its_effect_exactly_once_however_often_the_process_is_killed
         return Runtime::new().unwrap().block_on(work(&directory));
     }
     let directory = tempfile::tempdir().unwrap();
-    let (mut seed, mut confirmed, mut while_opening) = (Seed::new(1), BTreeSet::new(), 0);
+    let mut kills = Kills { seed: Seed::new(1), confirmed: BTreeSet::new(), opening: Duration::ZERO, while_opening: 0 };
     for _ in 0..KILLS {
-        while_opening += u64::from(!kill_one(directory.path(), &mut seed, &mut confirmed));
+        kills.one_more(directory.path());
     }
+    let Kills { confirmed, while_opening, .. } = kills;
     Runtime::new().unwrap().block_on(async {
         let (store, broker) = open(directory.path()).await;
         let subscriptions = subscriptions(effects(directory.path()).await);
