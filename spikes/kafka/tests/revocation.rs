@@ -69,6 +69,11 @@ async fn a_partition_stays_until_its_revocation_is_answered() -> Result<()> {
         if let Some(first) = look(&new)? {
             break first;
         }
+        if begun.elapsed() > PATIENCE { 
+            while let Some(t) = old.context().next() { eprintln!("old {t:?}"); }
+            while let Some(t) = new.context().next() { eprintln!("new {t:?}"); }
+            eprintln!("old has {:?} new has {:?}", old.assignment(), new.assignment());
+        }
         assert!(begun.elapsed() < PATIENCE, "the new member gets nothing");
     };
     figure(&format!(
