@@ -16,9 +16,9 @@ use mainspring::{
 };
 use mainspring_broker::{Admin, Broker, BrokerError, Destination, SendError};
 use mainspring_broker_embedded::EmbeddedBroker;
-use mainspring_broker_socket::{SOCKET, SocketBroker};
+use mainspring_broker_socket::{SOCKET, Server, SocketBroker};
 
-use crate::open;
+use crate::{message, open};
 
 /// How long the broker may take to end, when nothing of the command is under way any more.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -32,34 +32,54 @@ pub(crate) enum Missing {
     Refuse,
 }
 
-/// Works with the broker of a directory, and sees that it ends well however the work ends.
+/// Works with the broker of a directory, and sees that it ends well however the work ends. Meanwhile other processes can
+/// work with it, too.
 pub(crate) async fn with<T>(
     directory: &Path,
     missing: Missing,
     work: impl AsyncFnOnce(Arc<dyn Broker>) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
-    let (broker, store) = connect(directory, missing).await?;
+    let (broker, own) = connect(directory, missing).await?;
     let worked = work(broker.clone()).await;
     let closed = broker.close(Instant::now() + PATIENCE).await.context("the broker cannot be closed cleanly");
     drop(broker);
-    let close = |store: DiskStore| store.close().context("the store cannot be closed cleanly");
-    let closed = closed.and_then(|()| store.map_or(Ok(()), close));
+    let closed = match own {
+        Some(own) => own.close().await.and(closed),
+        None => closed,
+    };
     let worked = worked?;
     closed?;
     Ok(worked)
 }
 
-/// The broker of a directory, and the store to be closed behind it, where that is this program's own: a process that holds
-/// the directory may serve the broker in it.
-async fn connect(directory: &Path, missing: Missing) -> anyhow::Result<(Arc<dyn Broker>, Option<DiskStore>)> {
+/// What is behind a broker of this program's own.
+struct Own {
+    store: DiskStore,
+    server: Option<Server>,
+}
+
+impl Own {
+    /// Ends it, when its broker is closed.
+    async fn close(self) -> anyhow::Result<()> {
+        if let Some(server) = self.server {
+            server.stop().await.context("the socket of the broker did not end in order")?;
+        }
+        self.store.close().context("the store cannot be closed cleanly")
+    }
+}
+
+/// The broker of a directory, and what is behind it where it is this program's own: a process that holds the directory may
+/// serve the broker in it.
+async fn connect(directory: &Path, missing: Missing) -> anyhow::Result<(Arc<dyn Broker>, Option<Own>)> {
     if missing == Missing::Refuse {
         // Reading creates nothing, and says so where there is nothing.
         drop(DiskStore::open_read_only(directory).map_err(|error| unopened(directory, error))?);
     }
+    let socket = directory.join(SOCKET);
     let store = match DiskStore::open(directory) {
         Ok(store) => store,
-        Err(OpenError::Locked { holder, .. }) if directory.join(SOCKET).exists() => {
-            let broker = SocketBroker::connect(directory.join(SOCKET)).await;
+        Err(OpenError::Locked { holder, .. }) if socket.exists() => {
+            let broker = SocketBroker::connect(socket).await;
             let broker = broker.with_context(|| format!("{holder} has the directory {}", directory.display()))?;
             return Ok((Arc::new(broker), None));
         }
@@ -67,7 +87,15 @@ async fn connect(directory: &Path, missing: Missing) -> anyhow::Result<(Arc<dyn 
     };
     let broker = EmbeddedBroker::open(Store::new(store.clone())).await;
     let broker = broker.with_context(|| format!("the broker in {} cannot be opened", directory.display()))?;
-    Ok((Arc::new(broker), Some(store)))
+    let broker: Arc<dyn Broker> = Arc::new(broker);
+    let server = match Server::serve(broker.clone(), socket).await {
+        Ok(server) => Some(server),
+        Err(error) => {
+            message::warning(&format!("other processes cannot reach the broker: {error}"));
+            None
+        }
+    };
+    Ok((broker, Some(Own { store, server })))
 }
 
 fn unopened(directory: &Path, error: OpenError) -> anyhow::Error {

@@ -208,17 +208,31 @@ fn schedules_are_listed_and_cancelled() {
 #[test]
 fn a_directory_that_somebody_holds_is_not_taken() {
     let place = with_billing();
-    let mut sender = place.talk("publish orders");
-    sender.say("one");
-    sender.hear();
-    let process = sender.child.id();
+    let holder = DiskStore::open(place.path("mainspring-data")).unwrap();
+    let process = std::process::id();
     let held =
         format!("error: process {process} has the directory ./mainspring-data, and the broker in it: stop it first\n");
     for args in ["topics", "subscriptions", "publish orders two", "consume billing", "schedule list"] {
         place.check(args, "", 1, "", &held);
     }
+    holder.close().unwrap();
+}
+
+#[test]
+fn two_terminals_work_with_one_directory() {
+    let place = with_billing();
+    let mut sender = place.talk("publish orders --key k");
+    sender.say("one");
+    sender.hear();
+    let follower = place.talk("consume billing --follow --json");
+    assert!(follower.hear().ends_with("\"body\":\"one\"}"));
+    sender.say("two");
+    assert!(follower.hear().ends_with("\"body\":\"two\"}"));
+    assert_eq!(place.run("topics", "").out.lines().count(), 2);
+    follower.interrupt();
+    assert_eq!(follower.end().code, Some(0));
     assert_eq!(sender.end().code, Some(0));
-    assert_eq!(place.run("consume billing", "").out.lines().count(), 2);
+    place.check("consume billing", "", 0, "", "note: there is nothing to deliver\n");
 }
 
 #[test]
