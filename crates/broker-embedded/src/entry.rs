@@ -20,6 +20,8 @@ pub(crate) struct Entry {
     pub(crate) alone: Option<Alone>,
     /// Whether it is messages that were sent, and nothing else.
     pub(crate) is_sent: bool,
+    /// Whether it may wait a moment for something to be written together with.
+    pub(crate) is_patient: bool,
     /// What follows.
     pub(crate) done: Done,
 }
@@ -72,7 +74,15 @@ pub(crate) enum Failure {
 impl Entry {
     /// Nothing yet.
     pub(crate) fn new(done: Done) -> Self {
-        Self { messages: Vec::new(), steps: Vec::new(), schedule: Vec::new(), alone: None, is_sent: false, done }
+        Self {
+            messages: Vec::new(),
+            steps: Vec::new(),
+            schedule: Vec::new(),
+            alone: None,
+            is_sent: false,
+            is_patient: false,
+            done,
+        }
     }
 
     /// Messages that were sent.

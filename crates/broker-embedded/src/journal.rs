@@ -12,6 +12,7 @@ use futures_util::{StreamExt, stream::FuturesOrdered};
 use mainspring_broker::Place;
 use mainspring_event::{EventTypeName, NewEvent, Source, StreamName};
 use mainspring_store::{Append, AppendError, Appended, Conflict};
+use tokio::time;
 
 use crate::{
     codec::message,
@@ -58,14 +59,19 @@ pub(crate) async fn write(shared: Arc<Shared>) {
             let store = shared.store.clone();
             flights.push_back(async move { (flight, store.append(append).await) });
         }
-        if flights.is_empty() && shared.lock().ended {
-            return;
-        }
+        let patient = {
+            let state = shared.lock();
+            if flights.is_empty() && state.ended {
+                return;
+            }
+            state.patient
+        };
         tokio::select! {
             Some((flight, result)) = flights.next(), if !flights.is_empty() => {
                 shared.change(|state| state.land(flight, result));
             }
             () = work.notified() => {}
+            () = time::sleep_until(patient.unwrap_or_else(time::Instant::now)), if patient.is_some() => {}
         }
     }
 }
@@ -82,9 +88,11 @@ impl State {
         }
         let first = self.queue.front().or_else(|| self.sends.front())?;
         let alone = first.alone.is_some() || self.groups.iter().any(|group| group.needs_snapshot());
-        if self.airborne >= DEPTH || self.failed || self.alone || (alone && self.airborne > 0) {
+        let waits = self.patient.is_some_and(|until| time::Instant::now() < until) && !self.closing;
+        if waits || self.airborne >= DEPTH || self.failed || self.alone || (alone && self.airborne > 0) {
             return None;
         }
+        self.patient = None;
         self.airborne += 1;
         let mut building = Building::new(self);
         let (mut events, mut bytes) = (0, 0);

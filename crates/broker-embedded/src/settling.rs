@@ -42,6 +42,13 @@ struct Settling {
     followers: Vec<Follower>,
 }
 
+impl Settling {
+    /// Whether nothing comes again and nothing is sent.
+    fn only_settles(&self) -> bool {
+        self.tried.is_empty() && self.batch.len() == 0
+    }
+}
+
 /// A message whose settlement is on its way.
 struct Follower {
     number: u64,
@@ -66,6 +73,7 @@ impl State {
         for (tag, outcome) in outcomes {
             checked.push(self.check(group, member, tag, outcome, &mut settling));
         }
+        let is_patient = settling.only_settles() && self.is_quiet(group);
         let (entry, followers) = self.entry(group, settling);
         if followers.is_empty() {
             return done(checked);
@@ -78,7 +86,7 @@ impl State {
             };
             done(checked.into_iter().map(answer).collect());
         };
-        self.enqueue(Entry { done: Box::new(landed), ..entry });
+        self.enqueue(Entry { is_patient, done: Box::new(landed), ..entry });
     }
 
     /// Settles, sends and appends, all or nothing.

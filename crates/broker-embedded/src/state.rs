@@ -8,16 +8,20 @@ mod handing;
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::Timestamp;
 use mainspring_broker::{BrokerError, Capabilities, Destination, Group, Message, SendError};
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
 
 use crate::{
     codec::progress::{Record, Tried, runs_of},
     entry::Entry,
-    group::{GroupState, item::Status, member::Member},
+    group::{GroupState, cursor::Cursor, item::Status, member::Member},
     schedule::Schedule,
     topic::{Stored, TopicState},
 };
@@ -33,6 +37,8 @@ pub(crate) struct State {
     /// What is to be written next, and messages that are to be written after it.
     pub(crate) queue: VecDeque<Entry>,
     pub(crate) sends: VecDeque<Entry>,
+    /// Until when all of it may wait for something to be written together with.
+    pub(crate) patient: Option<Instant>,
     /// How many appends are on their way.
     pub(crate) airborne: usize,
     /// One of them has failed, so the others will: nothing new is written until they have come back.
@@ -70,6 +76,7 @@ impl State {
             schedule: Schedule::default(),
             queue: VecDeque::new(),
             sends: VecDeque::new(),
+            patient: None,
             airborne: 0,
             failed: false,
             alone: false,
@@ -95,10 +102,27 @@ impl State {
         if self.ended {
             (entry.done)(self, Err(crate::entry::Failure::Ended));
         } else {
+            let is_first = self.queue.is_empty() && self.sends.is_empty();
+            self.patient = match self.patient {
+                _ if !entry.is_patient => None,
+                None if is_first => Some(Instant::now() + PATIENCE),
+                until => until,
+            };
             let queue = if entry.is_sent { &mut self.sends } else { &mut self.queue };
             queue.push_back(entry);
             self.work.notify_one();
         }
+    }
+
+    /// Whether nobody gains anything by a group's settlements being written at once: everything it has is with members.
+    /// What is sent next then takes them along, instead of waiting until they are synced.
+    pub(crate) fn is_quiet(&self, group: usize) -> bool {
+        let group = &self.groups[group];
+        let with_members: usize = group.members.values().map(|member| member.messages).sum();
+        let is_read = |(slice, cursor): ((usize, usize), &Cursor)| {
+            cursor.fetched == self.topics[slice.0].partitions[slice.1].stored
+        };
+        group.items.len() == with_members && group.slices.iter().copied().zip(&group.cursors).all(is_read)
     }
 
     pub(crate) fn group(&self, group: &Group) -> Result<usize, BrokerError> {
@@ -243,6 +267,9 @@ impl State {
 
 /// As many messages are taken into memory at once.
 const REFILL: usize = 1_024;
+
+/// What may wait is written after so long at the latest.
+const PATIENCE: Duration = Duration::from_millis(1);
 
 /// A message that a group has, or has passed by, while it is on its way to the store.
 pub(crate) struct Given {
