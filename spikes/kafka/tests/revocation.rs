@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use rdkafka::{Message, Offset, consumer::Consumer};
+use rdkafka::{Message, consumer::Consumer};
 use spike_driver::{PATIENCE, figure, unique};
 use spike_kafka::{LOOK, Patient, Told, at, commit, fill, topic};
 
 /// A member that is assigned a partition has messages of it long before.
-const SILENCE: Duration = Duration::from_secs(5);
+const SILENCE: Duration = Duration::from_secs(10);
 
 /// The partition and offset of the next message, if one comes soon.
 fn look(member: &Patient) -> Result<Option<(i32, i64)>> {
@@ -19,6 +19,21 @@ fn look(member: &Patient) -> Result<Option<(i32, i64)>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_stays_until_its_revocation_is_answered() -> Result<()> {
+    for stalls in 0..3 {
+        if hand_over().await? {
+            figure(&format!(
+                "before this, {stalls} new members got nothing of the partition that was assigned to them"
+            ));
+            return Ok(());
+        }
+    }
+    bail!("no new member gets anything")
+}
+
+/// Hands a partition over in the middle of work. Says whether its new member gets something: one in some twenty does not,
+/// although the partition is assigned to it and nobody else has it; the client fetches nothing, and a seek does not wake
+/// it. An adapter has to watch for that, and join anew.
+async fn hand_over() -> Result<bool> {
     let (topic, group) = (topic("revoke", 2).await?, unique("group"));
     for partition in 0..2 {
         fill(&topic, partition, 0..5_000).await?;
@@ -66,27 +81,24 @@ async fn a_partition_stays_until_its_revocation_is_answered() -> Result<()> {
     let next = has[usize::try_from(revoked)?].context("it had something")? + 1;
     commit(&old, &topic, revoked, next)?;
     old.incremental_unassign(&at(&topic, revoked, next)?)?;
-    let (begun, mut restarted) = (Instant::now(), false);
+    let begun = Instant::now();
     let first = loop {
         look(&old)?;
         if let Some(first) = look(&new)? {
             break first;
         }
-        // Now and then the client is assigned a partition and fetches nothing of it, until it is told once more where.
-        if begun.elapsed() > SILENCE && !restarted && new.assignment()?.count() == 1 {
-            new.seek(&topic, revoked, Offset::Offset(next), PATIENCE)?;
-            restarted = true;
+        if begun.elapsed() > SILENCE {
+            assert_eq!(new.assignment()?.count(), 1, "the new member has no partition");
+            return Ok(false);
         }
-        assert!(begun.elapsed() < PATIENCE, "the new member gets nothing");
     };
     figure(&format!(
         "unanswered for 2 s: {kept} came from the kept partition, {more} from the revoked one, none to the new member; \
-         answered, the new member had its first after {:.0} ms{}, at offset {} where {next} was committed",
+         answered, the new member had its first after {:.0} ms, at offset {} where {next} was committed",
         begun.elapsed().as_secs_f64() * 1e3,
-        if restarted { " and a seek" } else { "" },
         first.1
     ));
     assert_eq!((kept, more), (0, 0), "the client goes on with what it keeps, or with what it is to give up");
     assert_eq!(first, (revoked, next), "nothing is lost and nothing comes twice");
-    Ok(())
+    Ok(true)
 }
