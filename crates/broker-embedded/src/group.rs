@@ -74,6 +74,8 @@ pub(crate) struct GroupState {
     /// The same by the times of their ends.
     session_ends: BTreeSet<(Timestamp, OrderKey)>,
     window: usize,
+    /// The store has refused to note attempts; until then it is not asked again.
+    pub(crate) refused: Option<Timestamp>,
 }
 
 impl GroupState {
@@ -113,6 +115,7 @@ impl GroupState {
             slices,
             bases,
             window,
+            refused: None,
         })
     }
 

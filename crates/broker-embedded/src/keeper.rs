@@ -248,7 +248,10 @@ impl State {
         let sessions = state.end_sessions(now);
         let expired = state.expired(now);
         let forgotten = self.untake_forgotten(group);
-        let changed = forgotten || !back.is_empty() || !late.is_empty() || sessions || !expired.is_empty();
+        let group_state = &mut self.groups[group];
+        let asks_again = group_state.refused.take_if(|until| *until <= now).is_some();
+        let changed =
+            asks_again || forgotten || !back.is_empty() || !late.is_empty() || sessions || !expired.is_empty();
         for number in expired {
             self.expire(group, number);
         }

@@ -84,6 +84,6 @@ impl GroupState {
         let handovers = self.owners.iter().filter_map(Owner::deadline);
         // A session that is over but in work ends when that is settled.
         let sessions = self.session_ends.first().map(|(until, _)| *until).filter(|until| *until > now);
-        leases.chain(waiting).chain(expiring).chain(extended).chain(handovers).chain(sessions).min()
+        leases.chain(self.refused).chain(waiting).chain(expiring).chain(extended).chain(handovers).chain(sessions).min()
     }
 }
