@@ -19,7 +19,7 @@ fn look(member: &Patient) -> Result<Option<(i32, i64)>> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partition_stays_until_its_revocation_is_answered() -> Result<()> {
-    for stalls in 0..3 {
+    for stalls in 0..5 {
         if hand_over().await? {
             figure(&format!(
                 "before this, {stalls} new members got nothing of the partition that was assigned to them"
