@@ -123,8 +123,7 @@ impl State {
         let known = state.cursors[slice].tried.get(&stored.place.offset).copied();
         let tried = item.map(|item| item.tried()).or(known).unwrap_or_default();
         let in_flight = item.is_some_and(|item| item.is_held());
-        let attempts = tried.attempts - u32::from(item.is_some_and(|item| item.is_taken()));
         let (message, place) = (stored.message.clone(), Some(stored.place.clone()));
-        (!tried.dead).then_some(Pending { message, place, attempts, in_flight })
+        (!tried.dead).then_some(Pending { message, place, attempts: tried.attempts, in_flight })
     }
 }

@@ -232,6 +232,7 @@ impl State {
     pub(crate) fn advance(&mut self, group: usize) -> bool {
         let now = self.now;
         let state = &mut self.groups[group];
+        let asks_again = state.refused.take_if(|until| *until <= now).is_some();
         let mut back = state.awake(now);
         back.extend(state.ended(now));
         for number in &back {
@@ -248,8 +249,6 @@ impl State {
         let sessions = state.end_sessions(now);
         let expired = state.expired(now);
         let forgotten = self.untake_forgotten(group);
-        let group_state = &mut self.groups[group];
-        let asks_again = group_state.refused.take_if(|until| *until <= now).is_some();
         let changed =
             asks_again || forgotten || !back.is_empty() || !late.is_empty() || sessions || !expired.is_empty();
         for number in expired {

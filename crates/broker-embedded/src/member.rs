@@ -186,9 +186,9 @@ impl State {
         }
         if !batch.is_empty() {
             if let Some(member) = self.groups[group].members.get_mut(&id) {
-                (member.want, member.ahead) = (None, batch.len());
+                member.want = None;
             }
-            self.pump(group);
+            self.expect(self.groups[group].next_event(now));
         }
         batch
     }

@@ -122,7 +122,6 @@ impl State {
     pub(crate) fn purge(&mut self, group: usize, done: Then<u64>) {
         let (mut steps, mut passed, mut gone) = (Vec::new(), Vec::new(), Vec::new());
         let mut purged = 0;
-        self.untake_all(group);
         for slice in 0..self.groups[group].slices.len() {
             let (topic, partition) = self.groups[group].slices[slice];
             let stored = self.topics[topic].partitions[partition].stored;

@@ -189,7 +189,6 @@ impl State {
         turn: OwnedMutexGuard<()>,
     ) -> Picking {
         let mut picks = Vec::new();
-        self.untake_all(group);
         for of_slice in spots.chunk_by(|one, next| one.0 == next.0) {
             let items = self.items_of(group, of_slice[0].0);
             for spot in of_slice {

@@ -161,14 +161,14 @@ impl State {
         }
     }
 
-    /// Takes messages into memory that a group whose members take some has not read and that are in memory anyway. Says
+    /// Takes messages into memory that a group with waiting members has not read and that are in memory anyway. Says
     /// whether there were any.
     fn refill(&mut self, group: usize) -> bool {
         let mut found = false;
         for slice in 0..self.groups[group].slices.len() {
             let state = &self.groups[group];
             let (topic, partition) = state.slices[slice];
-            let may_have = |(id, member): (&u64, &Member)| member.takes() && state.may_have(*id, member, slice);
+            let may_have = |(id, member): (&u64, &Member)| member.is_hungry() && state.may_have(*id, member, slice);
             if !state.members.iter().any(may_have) {
                 continue;
             }

@@ -21,25 +21,15 @@ impl GroupState {
         best.map(|(_, number)| number)
     }
 
-    /// The same, if it asks for one. Before it asks, it gets none that was tried: one that kills its process would have
-    /// the attempts of others counted, too.
-    pub(crate) fn choose_wisely(&self, id: u64) -> Option<u64> {
-        let asks = self.members.get(&id)?.want.is_some();
-        self.choose(id).filter(|number| asks || self.items.get(*number).is_some_and(|item| item.attempts == 0))
-    }
-
     /// The same of messages that are on their way to the store: it takes one out of `fresh`, whose first stands last.
     pub(crate) fn choose_unborn(&self, id: u64, fresh: &mut Vec<u64>) -> Option<u64> {
         let member = self.members.get(&id)?;
-        let may_take = |number: &u64| self.may_get(*number, id, member);
+        let may_take = |number: &u64| {
+            let item = self.items.get(*number);
+            item.is_some_and(|item| self.may_have(id, member, item.slice)) && self.session_allows(*number, id)
+        };
         let at = fresh.iter().rposition(may_take)?;
         Some(fresh.remove(at))
-    }
-
-    /// Whether a message goes to a member.
-    pub(crate) fn may_get(&self, number: u64, id: u64, member: &Member) -> bool {
-        let item = self.items.get(number);
-        item.is_some_and(|item| self.may_have(id, member, item.slice)) && self.session_allows(number, id)
     }
 
     /// Whether messages of a slice go to a member.

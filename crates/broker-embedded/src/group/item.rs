@@ -89,11 +89,6 @@ impl Item {
         }
     }
 
-    /// Whether it was taken for a member that does not have it yet.
-    pub(crate) fn is_taken(&self) -> bool {
-        matches!(self.status, Status::Taking { .. } | Status::Fetched { .. })
-    }
-
     /// Whether a member has it.
     pub(crate) fn is_held(&self) -> bool {
         matches!(self.status, Status::Held(_) | Status::Settling(_))

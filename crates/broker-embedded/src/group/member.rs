@@ -18,9 +18,6 @@ pub(crate) struct Member {
     pub(crate) notices: VecDeque<Notice>,
     /// What the call of `next` that waits would take.
     pub(crate) want: Option<Limit>,
-    /// As many as it was handed at once are taken for it before it asks again, so that nobody waits until the store has
-    /// noted that this is an attempt.
-    pub(crate) ahead: usize,
     /// The messages whose attempt is on its way to the store.
     pub(crate) taking: usize,
     /// The messages for its next call.
@@ -52,7 +49,6 @@ impl Member {
             paused: BTreeSet::new(),
             notices: VecDeque::new(),
             want: None,
-            ahead: 0,
             taking: 0,
             mailbox: VecDeque::new(),
             kept: VecDeque::new(),
@@ -72,16 +68,8 @@ impl Member {
 
     /// Whether it waits for messages and may have some.
     pub(crate) fn is_hungry(&self) -> bool {
-        self.want.is_some() && self.has_room()
-    }
-
-    /// Whether messages are taken for it: those it waits for, or those it is expected to ask for.
-    pub(crate) fn takes(&self) -> bool {
-        (self.want.is_some() || self.ahead > 0) && self.has_room()
-    }
-
-    fn has_room(&self) -> bool {
-        self.fetching
+        self.want.is_some()
+            && self.fetching
             && !self.closing
             && self.taking == 0
             && self.mailbox.is_empty()

@@ -7,7 +7,7 @@ use mainspring_broker::{Order, Sharing, assign};
 
 use super::{
     GroupState,
-    item::{Item, Status},
+    item::Status,
     member::{Member, Notice},
 };
 use crate::time::{HANDOVER, later};
@@ -169,7 +169,7 @@ impl GroupState {
         while self.session_ends.first().is_some_and(|(until, _)| *until <= now) {
             let Some((_, key)) = self.session_ends.pop_first() else { break };
             let first = self.keys.get(&key).and_then(|queue| queue.front());
-            if first.and_then(|first| self.items.get(*first)).is_some_and(Item::is_held) {
+            if first.and_then(|first| self.items.get(*first)).is_some_and(|item| item.member().is_some()) {
                 let until = later(now, IN_WORK);
                 if let Some(session) = self.sessions.get_mut(&key) {
                     session.until = until;

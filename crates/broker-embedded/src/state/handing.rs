@@ -8,11 +8,7 @@ use super::{Given, State, steps_of_tried};
 use crate::{
     codec::progress::Tried,
     entry::{Entry, Landed},
-    group::{
-        GroupState,
-        item::{Item, Status},
-        member::Member,
-    },
+    group::{GroupState, item::Status},
     time::later,
 };
 
@@ -27,7 +23,7 @@ pub(crate) struct Taken {
 }
 
 impl State {
-    /// Has messages that are on their way to the store delivered to members that take some, without another way there: that
+    /// Has messages that are on their way to the store delivered to members that wait, without another way there: that
     /// this is an attempt is written together with them. Says the steps to write, and who gets what.
     pub(crate) fn take_unborn(&mut self, given: &[Given]) -> (Vec<(usize, Vec<u8>)>, Vec<Taken>) {
         let (mut steps, mut taken) = (Vec::new(), Vec::new());
@@ -35,12 +31,12 @@ impl State {
         groups.sort_unstable();
         groups.dedup();
         for group in groups {
-            let takers = self.takers(group);
-            if takers.is_empty() {
+            let hungry = self.hungry(group);
+            if hungry.is_empty() {
                 continue;
             }
             let mut fresh = self.fresh(group, given);
-            for member in takers {
+            for member in hungry {
                 let chosen = self.choose_for(group, member, |state| state.choose_unborn(member, &mut fresh));
                 if !chosen.is_empty() {
                     steps.push((group, self.attempt(group, member, &chosen)));
@@ -61,34 +57,32 @@ impl State {
         fresh
     }
 
-    /// The members that messages are taken for: those that wait for some before those that will.
-    fn takers(&self, group: usize) -> Vec<u64> {
-        if self.groups[group].refused.is_some() {
+    /// The members that wait for messages, unless the store has just refused to note an attempt.
+    fn hungry(&self, group: usize) -> Vec<u64> {
+        let state = &self.groups[group];
+        if state.refused.is_some() {
             return Vec::new();
         }
-        let takers = self.groups[group].members.iter().filter(|(_, member)| member.takes());
-        let mut takers: Vec<_> = takers.map(|(id, member)| (member.want.is_none(), *id)).collect();
-        takers.sort_unstable();
-        takers.into_iter().map(|(_, id)| id).collect()
+        state.members.iter().filter(|(_, member)| member.is_hungry()).map(|(id, _)| *id).collect()
     }
 
-    /// Gives every member what there is for it.
+    /// Gives every member that waits what there is for it.
     pub(crate) fn pump(&mut self, group: usize) {
         if self.ended {
             return;
         }
         loop {
             let mut hungry = false;
-            for member in self.takers(group) {
-                let chosen = self.choose_for(group, member, |state| state.choose_wisely(member));
-                if chosen.is_empty() {
-                    hungry |= !self.pass_on(group, member);
-                    continue;
+            for member in self.hungry(group) {
+                let chosen = self.choose_for(group, member, |state| state.choose(member));
+                hungry |= chosen.is_empty();
+                if !chosen.is_empty() {
+                    let steps = self.attempt(group, member, &chosen);
+                    let taken = Taken { group, member, numbers: chosen };
+                    let done =
+                        move |state: &mut Self, landed: Result<Landed, _>| state.land_taken(taken, landed.is_ok());
+                    self.enqueue(Entry::steps(group, steps, Box::new(done)));
                 }
-                let steps = self.attempt(group, member, &chosen);
-                let taken = Taken { group, member, numbers: chosen };
-                let done = move |state: &mut Self, landed: Result<Landed, _>| state.land_taken(taken, landed.is_ok());
-                self.enqueue(Entry::steps(group, steps, Box::new(done)));
             }
             if !hungry || !self.refill(group) {
                 break;
@@ -96,36 +90,6 @@ impl State {
         }
         self.wake_readers(group);
         self.expect(self.groups[group].next_event(self.now));
-    }
-
-    /// Lets a member that waits have what was taken for others that have not asked for it yet: the attempt is written, and
-    /// nobody knows whose it is. Says whether there was something.
-    fn pass_on(&mut self, group: usize, id: u64) -> bool {
-        let now = self.now;
-        let state = &mut self.groups[group];
-        let Some(member) = state.members.get(&id).filter(|member| member.is_hungry()) else { return false };
-        let waiting = |(_, other): &(&u64, &Member)| other.want.is_none() && !other.mailbox.is_empty();
-        let Some((&from, other)) = state.members.iter().find(waiting) else { return false };
-        let room = member.spec.prefetch.messages - member.messages;
-        let (most, until) = (member.want.map_or(0, |want| want.messages).min(room), later(now, member.spec.lease));
-        let may_have = |number: &u64| state.may_get(*number, id, member);
-        let goes: Vec<_> = other.mailbox.iter().copied().filter(may_have).take(most).collect();
-        if goes.is_empty() {
-            return false;
-        }
-        for number in &goes {
-            state.set(*number, Status::Fetched { member: id });
-        }
-        if let Some(other) = state.members.get_mut(&from) {
-            let items = &state.items;
-            other.mailbox.retain(|number| items.get(*number).and_then(Item::member) == Some(from));
-        }
-        if let Some(member) = state.members.get_mut(&id) {
-            member.mailbox.extend(&goes);
-            member.kept.extend(goes.iter().map(|number| (until, *number)));
-            member.wake.notify_one();
-        }
-        true
     }
 
     /// The messages that a member gets now, within what it asked for and may hold.
@@ -140,10 +104,8 @@ impl State {
         let (mut messages, mut bytes) = (0, 0);
         loop {
             let state = &mut self.groups[group];
-            let Some(waiting) = state.members.get(&member).filter(|waiting| messages > 0 || waiting.takes()) else {
-                break;
-            };
-            let want = waiting.want.unwrap_or(Limit::messages(waiting.ahead));
+            let Some(waiting) = state.members.get(&member) else { break };
+            let Some(want) = waiting.want.filter(|_| messages > 0 || waiting.is_hungry()) else { break };
             let (prefetch, held) = (waiting.spec.prefetch, (waiting.messages, waiting.bytes));
             let Some(number) = next(state) else { break };
             let Some(item) = state.items.get(number) else { break };
@@ -217,10 +179,6 @@ impl State {
         if let Some(member) = state.members.get(&id) {
             member.wake.notify_one();
         }
-        if back.is_empty() && state.members.len() > 1 {
-            // Somebody else may wait for what was taken ahead.
-            self.pump(group);
-        }
         self.untake(group, &back, written);
     }
 
@@ -229,15 +187,6 @@ impl State {
         if numbers.is_empty() {
             return;
         }
-        let tried = self.untry(group, numbers);
-        if written {
-            self.enqueue(Entry::steps(group, steps_of_tried(tried), Box::new(|_, _| {})));
-        }
-        self.pump(group);
-    }
-
-    /// Makes messages ready that were taken for a member, which was no attempt. Says what is known of them then.
-    fn untry(&mut self, group: usize, numbers: &[u64]) -> Vec<(usize, u64, Tried)> {
         let state = &mut self.groups[group];
         let mut tried = Vec::with_capacity(numbers.len());
         for number in numbers {
@@ -247,20 +196,10 @@ impl State {
             state.set(*number, Status::Ready);
             tried.extend(state.items.get(*number).map(|item| (item.slice, item.offset(), item.tried())));
         }
-        tried
-    }
-
-    /// Gives back everything of a group that was taken for members and not handed over. Whoever calls this disposes of it
-    /// at once.
-    pub(crate) fn untake_all(&mut self, group: usize) {
-        let state = &mut self.groups[group];
-        for member in state.members.values_mut() {
-            member.mailbox.clear();
-            member.kept.clear();
+        if written {
+            self.enqueue(Entry::steps(group, steps_of_tried(tried), Box::new(|_, _| {})));
         }
-        let taken: Vec<_> = state.items.iter().filter(|(_, item)| item.is_taken()).map(|(number, _)| number).collect();
-        let tried = self.untry(group, &taken);
-        self.enqueue(Entry::steps(group, steps_of_tried(tried), Box::new(|_, _| {})));
+        self.pump(group);
     }
 
     /// Gives back what members have fetched and have not asked for in all the time of a lease.
@@ -272,7 +211,6 @@ impl State {
             while let Some((_, number)) = member.kept.pop_front_if(|(until, _)| *until <= now) {
                 if let Some(at) = member.mailbox.iter().position(|kept| *kept == number) {
                     member.mailbox.remove(at);
-                    member.ahead = 0;
                     back.push(number);
                 }
             }
@@ -285,9 +223,6 @@ impl State {
     pub(crate) fn empty_mailbox(&mut self, group: usize, id: u64, slices: Option<&[usize]>) {
         let state = &mut self.groups[group];
         let Some(member) = state.members.get_mut(&id) else { return };
-        if slices.is_none() {
-            (member.want, member.ahead) = (None, 0);
-        }
         let mut back = Vec::new();
         let items = &state.items;
         member.mailbox.retain(|number| {

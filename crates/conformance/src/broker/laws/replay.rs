@@ -58,12 +58,10 @@ pub(crate) async fn a_seek_moves_the_whole_group(backend: &dyn Backend) {
     member.handle(3).await;
     let held = member.one().await;
     member.retry(&held).await;
-    let held = member.take(3).await;
-    assert!(held.iter().any(|delivery| delivery.attempt == 2), "one was tried before");
+    let held = member.one().await;
+    assert_eq!(held.attempt, 2);
     member.settler.seek(Start::Earliest).await.expect("a log can be read again");
-    for held in &held {
-        member.assert_stale(held).await;
-    }
+    member.assert_stale(&held).await;
     let again = member.take(6).await;
     assert_eq!(bodies(&again), sent(&orders(6)));
     assert!(again.iter().all(|delivery| delivery.attempt == 1), "attempts count anew");
