@@ -75,3 +75,20 @@ async fn a_store_that_fails_is_not_asked_again_at_once() {
     gate.fail(0..0);
     assert_eq!(Member::of(&broker, "billing").await.handle(1).await, ["1"]);
 }
+
+/// For a member that waited, the attempt was written again at once, and again, for as long as the store failed.
+#[tokio::test]
+async fn a_store_that_fails_is_not_asked_for_attempts_at_once() {
+    let (store, gate) = Gate::before_a_store();
+    let broker = kit::open(store, &kit::orders()).await;
+    sent(&broker, order("1")).await;
+    let mut member = Member::of(&broker, "billing").await;
+    let before = gate.passed();
+    gate.fail(0..usize::MAX);
+    member.assert_nothing_comes().await;
+    let tried = gate.passed() - before;
+    assert!((1..50).contains(&tried), "{tried} attempts in {:?}", kit::SILENCE);
+    gate.fail(0..0);
+    let delivery = member.one().await;
+    assert_eq!((kit::body(&delivery).as_str(), delivery.attempt), ("1", 1));
+}

@@ -72,6 +72,11 @@ impl Gate {
         self.passed.load(SeqCst)
     }
 
+    /// Fails unless so many appends stand before the gate.
+    pub(crate) fn assert_waiting(&self, count: usize) {
+        assert_eq!(self.came.load(SeqCst) - self.passed.load(SeqCst), count, "appends before the gate");
+    }
+
     /// Waits until so many appends stand before the gate.
     pub(crate) async fn until_waiting(&self, count: usize) {
         kit::until(async || self.came.load(SeqCst) - self.passed.load(SeqCst) >= count).await;

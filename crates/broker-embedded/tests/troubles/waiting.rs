@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::poll_immediate;
-use mainspring_broker::{Limit, Order, Sharing, SubscriptionSpec, Topology};
+use mainspring_broker::{Limit, Order, Outcome, Sharing, SubscriptionSpec, Topology};
 
 use crate::{
     clock::Counting,
@@ -143,4 +143,46 @@ async fn a_message_whose_time_has_come_is_not_starved_by_newer_ones() {
         }
     }
     panic!("it never came");
+}
+
+/// What is sent while a settlement is synced had to wait for that. Here, time stands still while anything goes on.
+#[tokio::test(start_paused = true)]
+async fn a_settlement_that_nobody_waits_for_goes_with_what_is_sent_next() {
+    let (store, gate) = Gate::before_a_store();
+    let broker = kit::open(store, &kit::orders()).await;
+    let mut member = Member::of(&broker, "billing").await;
+    sent(&broker, order("1")).await;
+    let delivery = member.one().await;
+    let before = gate.passed();
+    let settled = member.settler.settle(vec![(delivery.tag, Outcome::Ack)]);
+    let (settled, ()) = tokio::join!(settled, async {
+        until_all_wait().await;
+        gate.assert_waiting(0);
+        assert_eq!(gate.passed(), before, "it waits for company");
+        sent(&broker, order("2")).await;
+    });
+    assert!(settled[0].is_ok());
+    assert_eq!(gate.passed() - before, 1, "one append has both");
+    // Where nothing is sent it does not wait for long.
+    assert_eq!(member.handle(1).await, ["2"]);
+    assert_eq!(status(&broker).await.lag, 0);
+}
+
+/// A settlement on which another delivery depends is written at once, and alone.
+#[tokio::test]
+async fn a_settlement_that_lets_others_go_on_waits_for_nothing() {
+    let (store, gate) = Gate::before_a_store();
+    let billing = kit::subscription("billing", "orders").order(Order::KeyBlocks);
+    let broker = kit::open(store, &Topology::new().topic(kit::topic("orders")).subscription(billing)).await;
+    kit::all_sent(&broker, vec![order("1").key("k"), order("2").key("k")]).await;
+    let mut member = Member::of(&broker, "billing").await;
+    let delivery = member.one().await;
+    gate.hold_appends(true);
+    let (settled, ()) = tokio::join!(member.settler.settle(vec![(delivery.tag, Outcome::Ack)]), async {
+        until_all_wait().await;
+        gate.assert_waiting(1);
+        gate.hold_appends(false);
+    });
+    assert!(settled[0].is_ok());
+    assert_eq!(member.handle(1).await, ["2"]);
 }
