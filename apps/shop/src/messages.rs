@@ -16,7 +16,6 @@ mod audit;
 mod feed;
 mod integration;
 mod notification;
-mod together;
 
 use std::time::Duration;
 

@@ -15,7 +15,7 @@ use mainspring_retry::{Advise, Failure};
 use mainspring_store::{Append, AppendError, Store};
 
 use crate::{
-    BoxFuture, Cause, Committed, Context, FromDelivery, PublishError, Publisher, Rejection, Takes, Transaction,
+    BoxFuture, Cause, Committed, Context, FromDelivery, PublishError, Publisher, Rejection, Transaction,
     publish::message_of,
 };
 
@@ -28,13 +28,17 @@ const REPETITIONS: u32 = 8;
 /// its delivery: all of it or nothing, and once. When others got ahead of a decision, the handler is called again, and
 /// that is no attempt.
 ///
+/// Beside a [`Batch`](crate::Batch) it acknowledges all of it: thousands of deliveries cost one append. What comes of a
+/// batch has no single cause, so none is noted. Where a delivery cannot be decoded, it becomes a dead letter, and the rest
+/// of its batch comes again, untried.
+///
 /// It needs a broker whose deliveries are settled in an event store ([`Settler::in_store`]); with any other the
 /// subscription does not start.
 #[derive(Clone)]
 pub struct Commit {
     store: Store,
     decisions: domain::Commit,
-    cause: Arc<Cause>,
+    cause: Option<Arc<Cause>>,
     staged: Arc<Mutex<Staged>>,
 }
 
@@ -97,7 +101,7 @@ impl Commit {
     /// # Errors
     /// [`PublishError`] when the event cannot be a message, or the handler has returned already.
     pub fn publish<E: Event>(&self, topic: &str, event: &E) -> Result<Outgoing<'_>, PublishError> {
-        let message = message_of(topic, event, Some(&self.cause))?;
+        let message = message_of(topic, event, self.cause.as_deref())?;
         let mut staged = self.open()?;
         staged.out.push((message, event.event_type().name));
         Ok(Outgoing { commit: self, index: staged.out.len() - 1 })
@@ -146,22 +150,20 @@ impl Outgoing<'_> {
 
 impl<S: Sync> FromDelivery<S> for Commit {
     const TRANSACTIONS: usize = 1;
-    const TAKES: Takes = Takes::One;
     const IN_STORE: bool = true;
 
     async fn from_delivery(context: &mut Context, _: &S) -> Result<Self, Rejection> {
         let settler = context.settler().ok_or("there is nothing to commit to outside the runtime")?.clone();
         let store = settler.in_store().ok_or("the broker is not made of an event store")?.store();
-        let delivery = context.delivery();
-        let cause = Cause::from(&**delivery);
+        let cause = (!context.in_batches()).then(|| Arc::new(Cause::from(&**context.delivery())));
         let mut decisions = domain::Commit::new(&store);
-        if let Some(id) = cause.id {
-            decisions = decisions.caused_by(domain::Cause { id, correlation: cause.correlation });
+        if let Some(Cause { id: Some(id), correlation, .. }) = cause.as_deref() {
+            decisions = decisions.caused_by(domain::Cause { id: *id, correlation: *correlation });
         }
-        let commit = Self { store, decisions, cause: Arc::new(cause), staged: Arc::default() };
-        let tag = delivery.tag;
+        let commit = Self { store, decisions, cause, staged: Arc::default() };
+        let tags = context.deliveries().iter().map(|delivery| delivery.tag).collect();
         let publisher = context.publisher().cloned();
-        context.bind(InOneAppend { commit: commit.clone(), settler, tag, publisher });
+        context.bind(InOneAppend { commit: commit.clone(), settler, tags, publisher });
         Ok(commit)
     }
 }
@@ -170,7 +172,7 @@ impl<S: Sync> FromDelivery<S> for Commit {
 struct InOneAppend {
     commit: Commit,
     settler: Arc<dyn Settler>,
-    tag: DeliveryTag,
+    tags: Vec<DeliveryTag>,
     publisher: Option<Publisher>,
 }
 
@@ -202,7 +204,7 @@ impl InOneAppend {
         let mut repetitions = 0;
         loop {
             let in_store = self.settler.in_store().ok_or("the broker is not made of an event store")?;
-            let acknowledged = vec![(self.tag, Outcome::Ack)];
+            let acknowledged = self.tags.iter().map(|tag| (*tag, Outcome::Ack)).collect();
             let error = match in_store.append(append.clone(), acknowledged, out.to_vec()).await {
                 Ok(_) => return Ok(Committed::Settled),
                 Err(error) => error,

@@ -116,6 +116,10 @@ impl Context {
         self.surroundings.in_batches
     }
 
+    pub(crate) fn has_set_aside(&self) -> bool {
+        !self.set_aside.is_empty()
+    }
+
     pub(crate) fn take_set_aside(&mut self) -> Vec<(usize, Failure)> {
         std::mem::take(&mut self.set_aside)
     }

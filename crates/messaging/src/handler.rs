@@ -103,6 +103,11 @@ where
             };
         }
     };
+    if A::IN_STORE && context.has_set_aside() {
+        // What is committed is the batch as it is.
+        drop(context.take_transaction());
+        return Ok(Called::Done(without_the_rest(context)));
+    }
     let answer = handler.call(arguments).await.into_settlement();
     let transaction = context.take_transaction();
     match (answer, transaction) {
@@ -137,7 +142,7 @@ fn in_batches(context: &mut Context, settlement: Settlement) -> Result<Settlemen
     let rest = context.deliveries().len() - aside.len();
     let mut each = match settlement {
         Settlement::Outcome(_) if aside.is_empty() => return Ok(settlement),
-        Settlement::Outcome(Outcome::Ack) => (0..rest).map(|_| Ok(())).collect::<Vec<_>>(),
+        Settlement::Outcome(Outcome::Ack) => (0..rest).map(|_| Ok(Outcome::Ack)).collect::<Vec<_>>(),
         Settlement::Each(each) if each.len() == rest => each,
         Settlement::Each(each) => {
             let said = each.len();
@@ -149,6 +154,15 @@ fn in_batches(context: &mut Context, settlement: Settlement) -> Result<Settlemen
         each.insert(index, Err(failure));
     }
     Ok(Settlement::Each(each))
+}
+
+/// What was set aside of a batch has failed; the rest of it is given back untried.
+fn without_the_rest(context: &mut Context) -> Settlement {
+    let mut each: Vec<_> = context.deliveries().iter().map(|_| Ok(Outcome::Release)).collect();
+    for (index, failure) in context.take_set_aside() {
+        each[index] = Err(failure);
+    }
+    Settlement::Each(each)
 }
 
 /// None after the first time; then longer, so that rivals fall out of step.

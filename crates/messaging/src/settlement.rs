@@ -21,7 +21,7 @@ pub enum Settlement {
         settled: bool,
     },
     /// Each delivery of a batch for itself, in their order.
-    Each(Vec<Result<(), Failure>>),
+    Each(Vec<Result<Outcome, Failure>>),
     /// Settled already, together with what the handler did.
     Settled,
 }
@@ -71,7 +71,7 @@ impl<E: Event> IntoSettlement for Reply<E> {
 
 impl IntoSettlement for Vec<Result<(), Failure>> {
     fn into_settlement(self) -> Result<Settlement, Failure> {
-        Ok(Settlement::Each(self))
+        Ok(Settlement::Each(self.into_iter().map(|answer| answer.map(|()| Outcome::Ack)).collect()))
     }
 }
 

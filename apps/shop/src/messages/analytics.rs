@@ -6,13 +6,14 @@ use anyhow::{Context, Result};
 use futures_util::StreamExt;
 use jiff::civil::Date;
 use mainspring::{
-    Delivered, Event, Failure, Store,
+    Commit, Event, Failure, Store,
     event::{Category, NewEvent, StreamName},
-    store::{Query, Read},
+    messaging::Batch,
+    store::{Append, Query, Read},
 };
 use serde::{Deserialize, Serialize};
 
-use super::{OrderConfirmed, OrderWithdrawn, together::Together};
+use super::{OrderConfirmed, OrderWithdrawn};
 use crate::Cents;
 
 /// The category of the days.
@@ -34,7 +35,7 @@ struct SalesCounted {
 
 /// What money depends on.
 #[derive(Event)]
-enum Takings {
+pub(super) enum Takings {
     Confirmed(OrderConfirmed),
     Withdrawn(OrderWithdrawn),
 }
@@ -47,22 +48,23 @@ impl Sales {
 }
 
 /// Adds up what was delivered. It is counted and acknowledged in one append, so each message counts once.
-pub(super) async fn count(work: Together) -> Result<(), Failure> {
+pub(super) async fn count(batch: Batch<Takings>, commit: Commit) -> Result<(), Failure> {
     let mut days = BTreeMap::<Date, Sales>::new();
-    for delivery in work.deliveries() {
-        let (day, orders, cents) = match Delivered::decode(delivery.clone())?.event {
+    for taken in batch {
+        let (day, orders, cents) = match taken.event {
             Takings::Confirmed(OrderConfirmed { day, cents, .. }) => (day, 1, cents),
             Takings::Withdrawn(OrderWithdrawn { day, refund, .. }) => (day, 0, Cents(-refund.0)),
         };
         let sales = days.entry(day).or_default();
         *sales = sales.and(orders, cents).ok_or("the money of a day is too much to be counted")?;
     }
+    let mut counts = Append::default();
     for (day, sales) in days {
         let counted = SalesCounted { day, sales };
         let event_type = counted.event_type().name.parse()?;
-        work.append(NewEvent::json(StreamName::of(SALES, day)?, event_type, counted.encode()?.bytes));
+        counts.events.push(NewEvent::json(StreamName::of(SALES, day)?, event_type, counted.encode()?.bytes));
     }
-    Ok(())
+    Ok(commit.append(counts)?)
 }
 
 /// All days.

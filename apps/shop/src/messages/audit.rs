@@ -5,26 +5,26 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use futures_util::StreamExt;
 use mainspring::{
-    Failure, Store,
+    Commit, Failure, Store,
     event::StreamName,
-    store::{Query, Read},
+    messaging::Raw,
+    store::{Append, Query, Read},
 };
-
-use super::together::Together;
 
 /// The stream.
 const TRAIL: &str = "audit-shop";
 
 /// Keeps what was delivered, byte for byte, under its own id.
-pub(super) async fn keep(work: Together) -> Result<(), Failure> {
+pub(super) async fn keep(deliveries: Vec<Raw>, commit: Commit) -> Result<(), Failure> {
     let stream: StreamName = TRAIL.parse()?;
-    for delivery in work.deliveries() {
+    let mut kept = Append::default();
+    for delivery in deliveries {
         let envelope = delivery.message.envelope.clone().ok_or("what is no event cannot be kept as one")?;
         let mut event = envelope.with_payload(delivery.message.body.clone());
         event.stream = stream.clone();
-        work.append(event);
+        kept.events.push(event);
     }
-    Ok(())
+    Ok(commit.append(kept)?)
 }
 
 /// How many of each type there are.

@@ -34,6 +34,15 @@ impl<S: Sync> FromDelivery<S> for Raw {
     }
 }
 
+/// A batch of them.
+impl<S: Sync> FromDelivery<S> for Vec<Raw> {
+    const TAKES: Takes = Takes::Batch;
+
+    async fn from_delivery(context: &mut Context, _: &S) -> Result<Self, Rejection> {
+        Ok(context.deliveries().iter().cloned().map(Raw).collect())
+    }
+}
+
 /// Which attempt this is, counted from 1. Attempts that ended with a crash count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Attempt(pub u32);

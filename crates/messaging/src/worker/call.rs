@@ -90,9 +90,7 @@ async fn settle(answer: Result<Settlement, Failure>, first: &Delivery, surroundi
             reply::send(first, *event, surroundings).await;
             if settled { Answer::Settled } else { Answer::All(Ok(Outcome::Ack)) }
         }
-        Ok(Settlement::Each(each)) => {
-            Answer::Each(each.into_iter().map(|answer| answer.map(|()| Outcome::Ack)).collect())
-        }
+        Ok(Settlement::Each(each)) => Answer::Each(each),
         Ok(Settlement::Settled) => Answer::Settled,
         Err(failure) => Answer::All(Err(failure)),
     }

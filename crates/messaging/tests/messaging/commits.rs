@@ -6,14 +6,18 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
+    time::Duration,
 };
 
+use futures_util::StreamExt;
+use mainspring_broker::{Message, Order};
 use mainspring_domain::{Decider, Repository};
+use mainspring_event::{Category, NewEvent, StreamName};
 use mainspring_messaging::{
-    Attempt, Commit, Controls, Delivered, PublishError, Reply, StartError, State, Subscription, Subscriptions,
+    Attempt, Batch, Commit, Controls, Delivered, PublishError, Reply, StartError, State, Subscription, Subscriptions,
 };
 use mainspring_retry::{Failure, Retry};
-use mainspring_store::{MemoryStore, Store};
+use mainspring_store::{Append, MemoryStore, Query, Read, Store};
 
 use super::{
     double::Double,
@@ -198,4 +202,92 @@ async fn a_broker_without_a_store_is_refused_by_name() {
     let world = World::new();
     let error = Subscriptions::new(()).on(on(), handle).prepare(world.broker.clone()).await.err().unwrap();
     assert!(matches!(&error, StartError::NotInStore(group) if group == "billing"), "{error}");
+}
+
+fn in_batches() -> Subscription {
+    on().order(Order::Unordered).concurrency(1).batches(4, Duration::from_millis(20))
+}
+
+/// What is appended says how many deliveries it comes from.
+async fn count(batch: Batch<Placed>, commit: Commit) -> Result<(), Failure> {
+    let stream = StreamName::of("counted", batch.len())?;
+    let orders: Vec<_> = batch.iter().map(|placed| placed.event.order).collect();
+    commit.append(Append::new([NewEvent::json(stream, "Counted".parse()?, format!("{orders:?}"))]))?;
+    let _ = commit.publish("parcels", &Shipped { order: batch[0].event.order })?;
+    if orders.contains(&99) { Err("not this one".into()) } else { Ok(()) }
+}
+
+/// The bodies of what was appended.
+async fn counted(store: &Store) -> Vec<String> {
+    let mut read = store.read(Read::new(Query::category(Category::new("counted").unwrap())));
+    let mut bodies = Vec::new();
+    while let Some(batch) = read.next().await {
+        bodies.extend(batch.unwrap().iter().map(|event| String::from_utf8(event.payload.to_vec()).unwrap()));
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn a_batch_is_acknowledged_in_one_append_with_what_comes_of_it() {
+    let (world, store) = run(Subscriptions::new(()).on(in_batches(), count), 0, async |world, _, _| {
+        for order in 0..4 {
+            world.publish(order).await;
+        }
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    assert_eq!((counted(&store).await, world.lag("notes").await), (vec!["[0, 1, 2, 3]".to_owned()], 1));
+}
+
+/// A confirmation that was lost is asked for again, for all of the batch.
+#[tokio::test]
+async fn a_batch_whose_commit_is_unknown_counts_once() {
+    let (_, store) = run(Subscriptions::new(()).on(in_batches(), count), 2, async |world, _, _| {
+        for order in 0..4 {
+            world.publish(order).await;
+        }
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    assert_eq!(counted(&store).await, ["[0, 1, 2, 3]"]);
+}
+
+#[tokio::test]
+async fn a_batch_that_fails_has_done_nothing() {
+    let (world, store) = run(Subscriptions::new(()).on(in_batches(), count), 0, async |world, _, _| {
+        for order in [0, 99, 2, 3] {
+            world.publish(order).await;
+        }
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    assert_eq!((counted(&store).await.len(), world.lag("notes").await), (0, 0));
+    assert_eq!(world.dead_letters("billing").await.len(), 4);
+}
+
+/// What cannot be decoded is no part of the commit, and takes nothing with it.
+#[tokio::test]
+async fn what_cannot_be_decoded_is_given_up_and_the_rest_comes_again_untried() {
+    let never = in_batches().retry(Retry::never());
+    let (world, store) = run(Subscriptions::new(()).on(never, count), 0, async |world, _, _| {
+        for order in 0..4 {
+            let broken = |message: &mut Message| {
+                if order == 2 {
+                    message.body = "{".into();
+                }
+            };
+            world.publisher.publish("orders", &Placed { order }).with(broken).await.unwrap();
+        }
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    let mut orders: Vec<u64> = Vec::new();
+    for body in counted(&store).await {
+        orders.extend(body.trim_matches(['[', ']']).split(", ").map(|order| order.parse::<u64>().unwrap()));
+    }
+    orders.sort_unstable();
+    assert_eq!(orders, [0, 1, 3]);
+    let dead = world.dead_letters("billing").await;
+    assert_eq!(dead.len(), 1);
+    assert!(dead[0].reason.starts_with("Placed version 1 does not have the shape"), "{dead:?}");
 }
