@@ -64,7 +64,8 @@ pub(crate) async fn write(shared: Arc<Shared>) {
             if flights.is_empty() && state.ended {
                 return;
             }
-            state.patient
+            // What has waited for long enough goes when something lands.
+            state.patient.filter(|until| time::Instant::now() < *until)
         };
         tokio::select! {
             Some((flight, result)) = flights.next(), if !flights.is_empty() => {

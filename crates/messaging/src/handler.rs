@@ -118,6 +118,10 @@ where
                 Committed::Overtaken(failure) => Called::Overtaken(failure),
             })
         }
+        // Acknowledging some of it would lose what they were to bring about.
+        (Ok(Settlement::Each(_)), Some(_)) => {
+            Err("a handler that commits answers for its batch as a whole, with `()` or a failure".into())
+        }
         (Err(failure), Some(transaction)) if transaction.is_overtaken() => Ok(Called::Overtaken(failure)),
         // Any other answer drops the transaction, which rolls it back.
         (Ok(settlement), _) => Ok(Called::Done(in_batches(context, settlement)?)),

@@ -291,3 +291,37 @@ async fn what_cannot_be_decoded_is_given_up_and_the_rest_comes_again_untried() {
     assert_eq!(dead.len(), 1);
     assert!(dead[0].reason.starts_with("Placed version 1 does not have the shape"), "{dead:?}");
 }
+
+/// It was acknowledged, and nothing of it committed.
+#[tokio::test]
+async fn a_batch_with_a_commit_is_answered_as_a_whole() {
+    async fn each(batch: Batch<Placed>, commit: Commit) -> Vec<Result<(), Failure>> {
+        commit.handle::<Customer>("ada", batch[0].event.order).await.unwrap();
+        batch.iter().map(|_| Ok(())).collect()
+    }
+    let (world, store) = run(Subscriptions::new(()).on(in_batches(), each), 0, async |world, _, _| {
+        world.publish(17).await;
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    assert_eq!(orders(&store).await, 0);
+    assert!(world.dead_letters("billing").await[0].reason.starts_with("a handler that commits answers"));
+}
+
+#[tokio::test]
+async fn decisions_of_a_batch_on_one_aggregate_follow_each_other() {
+    async fn all(batch: Batch<Placed>, commit: Commit) -> Result<(), Failure> {
+        for placed in batch {
+            commit.handle::<Customer>("ada", placed.event.order).await?;
+        }
+        Ok(())
+    }
+    let (_, store) = run(Subscriptions::new(()).on(in_batches(), all), 0, async |world, _, _| {
+        for order in 0..4 {
+            world.publish(order).await;
+        }
+        world.until_lag("billing", 0).await;
+    })
+    .await;
+    assert_eq!(orders(&store).await, 4);
+}
